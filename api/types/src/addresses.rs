@@ -1,0 +1,39 @@
+//! The watch list.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `POST /v1/addresses` and `DELETE /v1/addresses`: 1 to 100 addresses of the server's network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressesRequest {
+    /// Bitcoin addresses.
+    pub addresses: Vec<String>,
+}
+
+/// What watching did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WatchAddressesResponse {
+    /// How many of them were not watched before.
+    pub added: usize,
+}
+
+/// `GET /v1/addresses?after=&limit=`, by ascending script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListAddressesResponse {
+    /// The watched addresses.
+    pub addresses: Vec<WatchedAddress>,
+    /// True when more follow; ask again with `after` = the last address.
+    pub more: bool,
+}
+
+/// A watched address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WatchedAddress {
+    /// The address.
+    pub address: String,
+    /// SHA-256 of its script, not reversed, as Electrum and Esplora use it.
+    pub script_hash: String,
+    /// Since when it is watched.
+    pub watched_at: u64,
+}

@@ -1,0 +1,44 @@
+//! Registration, key rotation, retirement.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `POST /v1/clients`: signed with the identity key (`sig1`) and the messaging key (`sig2`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterClientRequest {
+    /// The Ed25519 messaging key, 64 hexadecimal characters. Must differ from the identity key.
+    pub messaging_key: String,
+}
+
+/// The registered client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RegisterClientResponse {
+    /// The client's id: its identity key.
+    pub client_id: String,
+    /// The key its messages are addressed to.
+    pub messaging_key: String,
+    /// When it was registered.
+    pub registered_at: u64,
+}
+
+/// `PUT /v1/clients/self/messaging-key`: signed with the identity key (`sig1`) and the new messaging key (`sig2`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateMessagingKeyRequest {
+    /// The new Ed25519 messaging key, 64 hexadecimal characters.
+    pub messaging_key: String,
+}
+
+/// `GET /v1/clients/self`, signed with the identity key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClientResponse {
+    /// The client's id: its identity key.
+    pub client_id: String,
+    /// The key its messages are addressed to.
+    pub messaging_key: String,
+    /// When it was registered.
+    pub registered_at: u64,
+    /// How far its push target has come: `none`, `pending` or `active`.
+    pub push: crate::push::PushStatus,
+}

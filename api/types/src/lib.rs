@@ -1,0 +1,20 @@
+//! Requests, responses, error codes and the request-signature profile of the Satpost API.
+//!
+//! Shared by the server and the client SDK. Keys, ids and digests are lower-case hexadecimal text,
+//! times are milliseconds since the Unix epoch, amounts are satoshi, positions are opaque text.
+//!
+//! # Layout
+//! - [`clients`], [`addresses`], [`transactions`], [`messages`], [`push`], [`service`]: the shapes.
+//! - [`problem`]: RFC 9457 problems and the closed list of codes.
+//! - [`signature`]: the RFC 9421 profile both sides build the same signature base from.
+//! - [`header`]: names of the headers that are ours.
+
+pub mod addresses;
+pub mod clients;
+pub mod header;
+pub mod messages;
+pub mod problem;
+pub mod push;
+pub mod service;
+pub mod signature;
+pub mod transactions;

@@ -1,0 +1,53 @@
+//! Where a phone is woken.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `PUT /v1/push`: signed with the identity key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SetPushTargetRequest {
+    /// Web Push (RFC 8030), also UnifiedPush.
+    WebPush {
+        /// The push resource URL.
+        endpoint: String,
+        /// The phone's P-256 public key: 65 bytes uncompressed, base64url without padding.
+        p256dh: String,
+        /// The phone's authentication secret: 16 bytes, base64url without padding.
+        auth: String,
+    },
+}
+
+/// A code is on its way through the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SetPushTargetResponse {
+    /// When the code stops being good.
+    pub code_expires_at: u64,
+}
+
+/// `POST /v1/push/verify`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyPushTargetRequest {
+    /// The code that came through the push target, 32 hexadecimal characters.
+    pub code: String,
+}
+
+/// How far a push target has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PushStatus {
+    /// There is none, or it is dead.
+    None,
+    /// It waits for its code.
+    Pending,
+    /// It is in use.
+    Active,
+}
+
+/// The size of every push in bytes before encryption, whatever it says.
+pub const PUSH_PLAINTEXT_BYTES: usize = 32;
+/// First byte of a push that only wakes; the other bytes are zero.
+pub const PUSH_KIND_WAKE: u8 = 1;
+/// First byte of a push that carries a verification code in the 16 bytes after it; the rest is zero.
+pub const PUSH_KIND_VERIFICATION: u8 = 2;

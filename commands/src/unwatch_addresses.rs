@@ -1,0 +1,22 @@
+//! Takes addresses off a client's watch list and forgets them.
+
+use satpost_domain::script::Script;
+use satpost_domain::watchlist::WatchlistError;
+use satpost_domain::{ClientId, Position};
+
+use crate::error::CommandError;
+use crate::handler::{CommandContext, Handler};
+
+/// Stops watching `scripts` for `client`.
+///
+/// # Errors
+/// Refused when one of them is not watched.
+pub async fn unwatch_addresses(
+    handler: &Handler,
+    context: CommandContext,
+    client: ClientId,
+    scripts: Vec<Script>,
+) -> Result<Position, CommandError<WatchlistError>> {
+    let _ = (handler, context, client, scripts);
+    todo!()
+}

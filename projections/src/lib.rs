@@ -1,0 +1,22 @@
+//! One file per question a reader can ask Satpost, kept up to date from the event log.
+//!
+//! # Layout
+//! - [`projection`]: the shape every projection has; [`source`]: where its events come from.
+//! - [`client_directory`], [`mailbox_queue`], [`watched_scripts`], [`transaction_status`],
+//!   [`push_outbox`]: the projections.
+//! - [`read_model`]: all of them behind one position; what queries are asked of.
+//! - [`runner`]: snapshot, catch-up, follow; rebuild is the same from an empty state.
+#![allow(clippy::todo)]
+
+pub mod client_directory;
+pub mod mailbox_queue;
+pub mod projection;
+pub mod push_outbox;
+pub mod read_model;
+pub mod runner;
+pub mod source;
+pub mod transaction_status;
+pub mod watched_scripts;
+
+pub use projection::Projection;
+pub use read_model::ReadModel;

@@ -1,0 +1,1 @@
+//! Keeps a [`crate::ReadModel`] up to date: snapshot, catch-up, follow.
