@@ -39,3 +39,11 @@ pub struct Chain {
     pub(super) tracked: BTreeMap<Txid, Tracked>,
     pub(super) gap_open: bool,
 }
+
+impl Chain {
+    /// The hash of block 0, once the chain is followed.
+    #[must_use]
+    pub const fn genesis(&self) -> Option<BlockHash> {
+        self.genesis
+    }
+}
