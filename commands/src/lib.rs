@@ -7,7 +7,6 @@
 //! - the other modules: one command each, named like the operation everywhere else.
 //! - [`processes`]: process managers, which turn events into further commands.
 
-#![allow(clippy::todo)]
 pub mod acknowledge_messages;
 pub mod error;
 pub mod handler;
