@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Adapters, wiring and the binary `satpostd`.
+
+pub mod push;

@@ -40,7 +40,7 @@ impl Lookup for Unreachable {
 
 fn web_push(lookup: impl Lookup) -> WebPush {
     let vapid = Vapid::new(
-        SecretKey::from_slice(&[7; 32]).unwrap(),
+        &SecretKey::from_slice(&[7; 32]).unwrap(),
         "mailto:operator@wallet.example",
     )
     .unwrap();
@@ -55,7 +55,12 @@ fn web_push(lookup: impl Lookup) -> WebPush {
 
 fn target(endpoint: &str) -> PushTarget {
     let key = SecretKey::from_slice(&[9; 32]).unwrap();
-    let p256dh = key.public_key().to_sec1_bytes().as_ref().try_into().unwrap();
+    let p256dh = key
+        .public_key()
+        .to_sec1_bytes()
+        .as_ref()
+        .try_into()
+        .unwrap();
     PushTarget::web_push(endpoint.to_owned(), p256dh, [1; 16]).unwrap()
 }
 
