@@ -1,3 +1,8 @@
-//! Placeholder.
+//! The outermost ring of Satpost: adapters, wiring and the binary `satpostd`.
+//!
+//! # Layout
+//! - [`event_store`]: the log as bytes, embedded and in memory.
+//! - [`push`]: Web Push, and a log-only stand-in.
 
 pub mod event_store;
+pub mod push;
