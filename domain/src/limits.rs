@@ -55,6 +55,20 @@ pub const CONFLICT_RETRIES_MAX: usize = 8;
 /// How many folded states the command handler keeps.
 pub const STATES_CACHED_MAX: usize = 65_536;
 
+/// The largest stored event, body and metadata together, in bytes.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024;
+/// The longest name of an event type, in bytes.
+pub const EVENT_KIND_BYTES_MAX: usize = 255;
+/// The largest payload beside the log, in bytes.
+pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// How many events one append takes.
+pub const EVENTS_PER_APPEND_MAX: usize = 4_096;
+/// How many payloads one append erases.
+pub const ERASURES_PER_APPEND_MAX: usize = 4_096;
+/// How many bytes the events of one append have together, bodies and metadata; and as many again
+/// for its payloads.
+pub const APPEND_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// How far a request's clock may be from the server's.
 pub const SIGNATURE_SKEW_MAX: Duration = Duration::from_secs(60);
 /// The longest time between a signature's creation and its expiry.
