@@ -23,7 +23,10 @@ pub fn catalogue() -> String {
     let mut page = String::from(INTRODUCTION);
     for (category, forms) in REGISTRY {
         line(&mut page, format_args!("\n## Stream `{category}-…`\n"));
-        line(&mut page, format_args!("| event | version | meaning | body | beside the log |"));
+        line(
+            &mut page,
+            format_args!("| event | version | meaning | body | beside the log |"),
+        );
         line(&mut page, format_args!("|---|---|---|---|---|"));
         for form in forms {
             row(&mut page, form);

@@ -30,9 +30,9 @@ impl<T: Code> Serialize for Coded<T> {
 impl<'de, T: Code> Deserialize<'de> for Coded<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = u8::deserialize(deserializer)?;
-        T::from_code(code).map(Self).ok_or_else(|| {
-            serde::de::Error::custom(format_args!("{} has no code {code}", T::NAME))
-        })
+        T::from_code(code)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom(format_args!("{} has no code {code}", T::NAME)))
     }
 }
 

@@ -42,7 +42,10 @@ pub(super) fn open_registration(sealed: Option<&[u8]>) -> Result<Sealed<PushRegi
     };
     let stored: Registration = from_bytes(bytes)?;
     if stored.kind != WEB_PUSH {
-        return Err(Flaw::new(format!("no push target has kind {}", stored.kind)));
+        return Err(Flaw::new(format!(
+            "no push target has kind {}",
+            stored.kind
+        )));
     }
     let p256dh = <[u8; 65]>::try_from(stored.p256dh.as_slice())
         .map_err(|_| Flaw::new(format!("p256dh has {} bytes, not 65", stored.p256dh.len())))?;
