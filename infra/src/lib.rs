@@ -1,3 +1,5 @@
 //! Placeholder.
 
 pub mod event_store;
+mod payload_store;
+mod storage;
