@@ -104,7 +104,7 @@ fn registering_again_with_the_same_key_changes_nothing() {
 fn refuses_to_register_again_with_another_key() {
     registered()
         .when(&register(OTHER_KEY))
-        .then_refused(ClientError::AlreadyRegistered);
+        .then_refused(&ClientError::AlreadyRegistered);
 }
 
 #[test]
@@ -112,10 +112,10 @@ fn refuses_one_key_for_both_uses() {
     let identity_key = MessagingKey::from_stored([1; 32]);
     given::<Client>([])
         .when(&register(identity_key))
-        .then_refused(ClientError::KeysEqual);
+        .then_refused(&ClientError::KeysEqual);
     registered()
         .when(&rotate(identity_key))
-        .then_refused(ClientError::KeysEqual);
+        .then_refused(&ClientError::KeysEqual);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn everything_but_registration_needs_a_registered_client() {
     ] {
         given::<Client>([])
             .when(&command)
-            .then_refused(ClientError::NotRegistered);
+            .then_refused(&ClientError::NotRegistered);
     }
 }
 
@@ -220,7 +220,7 @@ fn refuses_even_the_right_code_after_too_many_wrong_ones() {
     }
     history
         .when(&verify(7, NOON))
-        .then_refused(ClientError::PushCodeSpent);
+        .then_refused(&ClientError::PushCodeSpent);
 }
 
 #[test]
@@ -249,17 +249,17 @@ fn a_code_is_good_until_its_time_has_run_out() {
         }]);
     pending()
         .when(&verify(7, end))
-        .then_refused(ClientError::PushCodeSpent);
+        .then_refused(&ClientError::PushCodeSpent);
 }
 
 #[test]
 fn refuses_a_code_when_none_is_awaited() {
     registered()
         .when(&verify(7, NOON))
-        .then_refused(ClientError::NoPushTargetPending);
+        .then_refused(&ClientError::NoPushTargetPending);
     active()
         .when(&verify(7, NOON))
-        .then_refused(ClientError::NoPushTargetPending);
+        .then_refused(&ClientError::NoPushTargetPending);
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn retirement_is_final() {
         verify(7, NOON),
         ClientCommand::RemovePushTarget { at: NOON },
     ] {
-        retired().when(&command).then_refused(ClientError::Retired);
+        retired().when(&command).then_refused(&ClientError::Retired);
     }
     retired()
         .when(&ClientCommand::Retire { at: NOON })

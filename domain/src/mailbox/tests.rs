@@ -133,7 +133,7 @@ fn opens_for_its_first_owner_only() {
     holding(0).when(&open(ALICE)).then_nothing();
     holding(0)
         .when(&open(BOB))
-        .then_refused(MailboxError::OwnedByAnother);
+        .then_refused(&MailboxError::OwnedByAnother);
     assert_eq!(holding(0).state().owner(), Some(ALICE));
 }
 
@@ -147,7 +147,7 @@ fn numbers_messages_without_gaps_and_extends_the_chain() {
 fn takes_no_messages_before_it_is_open() {
     given::<Mailbox>([])
         .when(&accept(1))
-        .then_refused(MailboxError::NotOpen);
+        .then_refused(&MailboxError::NotOpen);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn parks_a_message_once() {
 fn parks_all_of_the_named_messages_or_none() {
     holding(2)
         .when(&park(&[1, 3]))
-        .then_refused(MailboxError::UnknownMessage);
+        .then_refused(&MailboxError::UnknownMessage);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn refuses_to_end_a_message_that_is_not_parked() {
     holding(2)
         .after(&park(&[1]))
         .when(&acknowledge_parked(&[1, 2]))
-        .then_refused(MailboxError::UnknownMessage);
+        .then_refused(&MailboxError::UnknownMessage);
 }
 
 #[test]

@@ -73,8 +73,8 @@ fn watches_a_script_that_is_named_twice_once() {
 fn refuses_no_scripts_and_too_many() {
     for actual in [0, ADDRESSES_PER_REQUEST_MAX + 1] {
         let refusal = WatchlistError::Count { actual };
-        watching(0).when(&watch(0..actual)).then_refused(refusal);
-        watching(0).when(&unwatch(0..actual)).then_refused(refusal);
+        watching(0).when(&watch(0..actual)).then_refused(&refusal);
+        watching(0).when(&unwatch(0..actual)).then_refused(&refusal);
     }
 }
 
@@ -84,7 +84,7 @@ fn is_filled_to_the_last_place_and_no_further() {
     watching(last).when(&watch([last])).then([watched(last)]);
     watching(last)
         .when(&watch([last, last + 1]))
-        .then_refused(WatchlistError::Full {
+        .then_refused(&WatchlistError::Full {
             watched: last,
             added: 2,
         });
@@ -109,7 +109,7 @@ fn forgets_scripts_that_are_no_longer_watched() {
 fn refuses_to_forget_what_is_not_watched_and_then_forgets_nothing() {
     watching(1)
         .when(&unwatch([0, 1]))
-        .then_refused(WatchlistError::NotWatched);
+        .then_refused(&WatchlistError::NotWatched);
 }
 
 #[test]

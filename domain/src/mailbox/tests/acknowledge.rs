@@ -34,7 +34,7 @@ fn the_last_acknowledged_message_is_still_compared() {
     holding(3)
         .after(&acknowledge(2, chain(2)))
         .when(&acknowledge(2, chain(1)))
-        .then_refused(MailboxError::ChainMismatch {
+        .then_refused(&MailboxError::ChainMismatch {
             through: 2,
             expected: chain(2),
         });
@@ -51,14 +51,14 @@ fn nothing_acknowledged_from_an_empty_mailbox_is_a_repeat() {
 fn refuses_a_message_that_was_never_accepted() {
     holding(3)
         .when(&acknowledge(4, chain(4)))
-        .then_refused(MailboxError::AckAheadOfDelivery {
+        .then_refused(&MailboxError::AckAheadOfDelivery {
             through: 4,
             last: 3,
         });
     holding(3)
         .after(&acknowledge(3, chain(3)))
         .when(&acknowledge(u64::MAX, chain(3)))
-        .then_refused(MailboxError::AckAheadOfDelivery {
+        .then_refused(&MailboxError::AckAheadOfDelivery {
             through: u64::MAX,
             last: 3,
         });
@@ -68,7 +68,7 @@ fn refuses_a_message_that_was_never_accepted() {
 fn refuses_a_recipient_who_was_not_given_the_messages() {
     holding(3)
         .when(&acknowledge(3, chain(2)))
-        .then_refused(MailboxError::ChainMismatch {
+        .then_refused(&MailboxError::ChainMismatch {
             through: 3,
             expected: chain(3),
         });
@@ -78,7 +78,7 @@ fn refuses_a_recipient_who_was_not_given_the_messages() {
 fn refuses_when_the_mailbox_was_never_open() {
     given::<Mailbox>([])
         .when(&acknowledge(0, chain_start(&KEY)))
-        .then_refused(MailboxError::NotOpen);
+        .then_refused(&MailboxError::NotOpen);
 }
 
 #[test]

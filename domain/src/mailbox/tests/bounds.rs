@@ -30,7 +30,9 @@ fn accept_for(seq: u64, ttl: Duration) -> MailboxCommand {
 
 fn refuses_one_more(mailbox: Given<Mailbox>) {
     let next = u64::try_from(MAILBOX_LINE_MAX).unwrap() + 1;
-    mailbox.when(&accept(next)).then_refused(MailboxError::Full);
+    mailbox
+        .when(&accept(next))
+        .then_refused(&MailboxError::Full);
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn takes_padded_bodies_only() {
     for actual in [0, 511, 513, MESSAGE_BYTES_MAX + 1, usize::MAX] {
         holding(0)
             .when(&accept_sized(1, actual))
-            .then_refused(MailboxError::NotPadded { actual });
+            .then_refused(&MailboxError::NotPadded { actual });
     }
 }
 
@@ -55,7 +57,7 @@ fn keeps_the_time_to_live_within_its_bounds() {
     for actual in [0, 59, MESSAGE_TTL_MAX.as_secs() + 1] {
         holding(0)
             .when(&accept_for(1, Duration::from_secs(actual)))
-            .then_refused(MailboxError::TtlOutOfBounds { actual });
+            .then_refused(&MailboxError::TtlOutOfBounds { actual });
     }
 }
 
@@ -98,8 +100,8 @@ fn names_a_bounded_number_of_messages_at_once() {
     let actual = PARK_MESSAGES_MAX + 1;
     let many = vec![1; actual];
     let refusal = MailboxError::TooMany { actual };
-    holding(1).when(&park(&many)).then_refused(refusal);
+    holding(1).when(&park(&many)).then_refused(&refusal);
     holding(1)
         .when(&acknowledge_parked(&many))
-        .then_refused(refusal);
+        .then_refused(&refusal);
 }

@@ -84,13 +84,13 @@ fn a_closed_mailbox_is_wiped_and_stays_closed() {
     closed().when(&CLOSE).then_nothing();
     closed()
         .when(&accept(2))
-        .then_refused(MailboxError::NotOpen);
+        .then_refused(&MailboxError::NotOpen);
     closed()
         .when(&open(ALICE))
-        .then_refused(MailboxError::NotOpen);
+        .then_refused(&MailboxError::NotOpen);
     closed()
         .when(&open(BOB))
-        .then_refused(MailboxError::OwnedByAnother);
+        .then_refused(&MailboxError::OwnedByAnother);
     closed()
         .when(&acknowledge(1, chain(1)))
         .then([acknowledged(1, 0)]);
