@@ -15,6 +15,7 @@ pub mod park_messages;
 pub mod ports;
 pub mod processes;
 pub mod record_chain;
+pub mod record_push;
 pub mod register_client;
 pub mod remove_push_target;
 pub mod retire_client;

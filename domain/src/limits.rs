@@ -50,6 +50,20 @@ pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
 pub const PUSH_CODE_ATTEMPTS_MAX: u8 = 5;
 /// How long a push verification code is good.
 pub const PUSH_CODE_TTL: Duration = Duration::from_secs(10 * 60);
+/// How long a push service keeps a push for a phone that it cannot reach.
+pub const PUSH_TTL: Duration = Duration::from_secs(24 * 3600);
+/// How long connecting to a push service may take.
+pub const PUSH_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one push may take, connecting included.
+pub const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest `Retry-After` of a push service that is honoured.
+pub const PUSH_RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// How much of a push service's answer is read, in bytes.
+pub const PUSH_REPLY_BYTES_MAX: usize = 4_096;
+/// How long a token for a push service is good; RFC 8292 allows 24 hours.
+pub const PUSH_TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+/// How many push services' tokens are remembered.
+pub const PUSH_TOKENS_CACHED_MAX: usize = 256;
 
 /// How many commands of a stream are remembered for a repeat.
 pub const COMMANDS_REMEMBERED_MAX: usize = 1_024;
@@ -68,6 +82,20 @@ pub const STATES_CACHED_MAX: usize = 65_536;
 /// How many parts (messages, addresses, remembered commands; about 100 bytes each) the states that
 /// the command handler keeps may have together.
 pub const STATES_CACHED_WEIGHT_MAX: usize = 4_000_000;
+
+/// The largest stored event, body and metadata together, in bytes.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024;
+/// The longest name of an event type, in bytes.
+pub const EVENT_KIND_BYTES_MAX: usize = 255;
+/// The largest payload beside the log, in bytes.
+pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// How many events one append takes.
+pub const EVENTS_PER_APPEND_MAX: usize = 4_096;
+/// How many payloads one append erases.
+pub const ERASURES_PER_APPEND_MAX: usize = 4_096;
+/// How many bytes the events of one append have together, bodies and metadata; and as many again
+/// for its payloads.
+pub const APPEND_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How far a request's clock may be from the server's.
 pub const SIGNATURE_SKEW_MAX: Duration = Duration::from_secs(60);

@@ -14,9 +14,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::SecretKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
-use p256::elliptic_curve::zeroize::Zeroizing;
+
 use satpost_domain::Timestamp;
 use satpost_domain::limits::{PUSH_TOKEN_LIFETIME, PUSH_TOKENS_CACHED_MAX};
+use zeroize::Zeroizing;
 
 /// Signs for us at push services.
 pub struct Vapid {
@@ -59,13 +60,13 @@ impl Vapid {
     ///
     /// # Errors
     /// [`VapidError::Subject`].
-    pub fn new(key: SecretKey, subject: &str) -> Result<Self, VapidError> {
+    pub fn new(key: &SecretKey, subject: &str) -> Result<Self, VapidError> {
         if !subject.starts_with("mailto:") && !subject.starts_with("https:") {
             return Err(VapidError::Subject(subject.to_owned()));
         }
         Ok(Self {
             public_key: URL_SAFE_NO_PAD.encode(key.public_key().to_sec1_bytes()),
-            key: SigningKey::from(&key),
+            key: SigningKey::from(key),
             subject: subject.to_owned(),
             tokens: Mutex::default(),
         })
@@ -79,7 +80,6 @@ impl Vapid {
 
     /// The `Authorization` header for the push service at `origin` (`https://push.example`).
     /// A token is signed once per push service and used for half its lifetime.
-    #[must_use]
     pub fn authorization(&self, origin: &str, now: Timestamp) -> String {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let usable = |token: &&Token| {

@@ -16,10 +16,11 @@ use satpost_domain::limits::{
     PUSH_CONNECT_TIMEOUT, PUSH_REPLY_BYTES_MAX, PUSH_RETRY_AFTER_MAX, PUSH_TIMEOUT, PUSH_TTL,
 };
 use satpost_domain::push::PushTarget;
+use zeroize::Zeroizing;
 
 use super::encryption::{Fresh, ReceiverKeys, encrypt};
 use super::guard::{Guard, GuardedResolver, Lookup, NoGlobalAddress, SystemLookup};
-use super::payload::{CONTENT_BYTES, plaintext};
+use super::payload::plaintext;
 use super::vapid::Vapid;
 
 /// The same for every push, so that a newer one replaces an older one that still waits.
@@ -100,7 +101,7 @@ impl WebPush {
         let Ok(url) = self.guard.check(endpoint) else {
             return PushOutcome::Forbidden;
         };
-        let Ok(body) = encrypt(receiver, &self.fresh(), &plaintext(payload), CONTENT_BYTES) else {
+        let Ok(body) = encrypt(receiver, &self.fresh(), &plaintext(payload)) else {
             return PushOutcome::Refused;
         };
         let now = self.clock.now();
@@ -146,7 +147,7 @@ impl Notifier for WebPush {
 /// Draws a P-256 key.
 #[must_use]
 pub fn generate_key(random: &SystemRandom) -> SecretKey {
-    let mut bytes = p256::elliptic_curve::zeroize::Zeroizing::new([0; 32]);
+    let mut bytes = Zeroizing::new([0; 32]);
     loop {
         random
             .fill(bytes.as_mut())

@@ -15,7 +15,7 @@ fn key() -> SecretKey {
 }
 
 fn vapid() -> Vapid {
-    Vapid::new(key(), "mailto:operator@wallet.example").unwrap()
+    Vapid::new(&key(), "mailto:operator@wallet.example").unwrap()
 }
 
 /// Splits `vapid t=…, k=…`, checks the signature, and gives the claims.
@@ -63,7 +63,7 @@ fn a_token_is_used_again_for_half_its_lifetime() {
 fn a_token_from_before_the_clock_went_back_is_signed_again() {
     let vapid = vapid();
     let ahead = NOW.plus(Duration::from_secs(30 * 24 * 3600));
-    let _ = vapid.authorization("https://push.example", ahead);
+    vapid.authorization("https://push.example", ahead);
     let claims = verified_claims(&vapid.authorization("https://push.example", NOW));
     assert_eq!(claims["exp"], 1_700_000_000 + 12 * 3600);
 }
@@ -72,7 +72,7 @@ fn a_token_from_before_the_clock_went_back_is_signed_again() {
 fn keeps_a_bounded_number_of_tokens() {
     let vapid = vapid();
     for host in 0..=PUSH_TOKENS_CACHED_MAX {
-        let _ = vapid.authorization(&format!("https://push{host}.example"), NOW);
+        vapid.authorization(&format!("https://push{host}.example"), NOW);
     }
     assert!(vapid.tokens.lock().unwrap().len() <= PUSH_TOKENS_CACHED_MAX);
 }
@@ -80,7 +80,7 @@ fn keeps_a_bounded_number_of_tokens() {
 #[test]
 fn refuses_a_contact_that_is_no_uri() {
     assert!(matches!(
-        Vapid::new(key(), "operator@wallet.example"),
+        Vapid::new(&key(), "operator@wallet.example"),
         Err(VapidError::Subject(_))
     ));
 }
