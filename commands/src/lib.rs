@@ -7,7 +7,6 @@
 //! - the other modules: one command each, named like the operation everywhere else.
 //! - [`processes`]: process managers, which turn events into further commands.
 
-#![allow(clippy::todo)]
 pub mod acknowledge_messages;
 pub mod error;
 pub mod handler;
@@ -15,6 +14,7 @@ pub mod park_messages;
 pub mod ports;
 pub mod processes;
 pub mod record_chain;
+pub mod record_push;
 pub mod register_client;
 pub mod remove_push_target;
 pub mod retire_client;

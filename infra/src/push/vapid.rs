@@ -1,0 +1,167 @@
+//! Who we are to a push service (RFC 8292): a JWT signed with ES256 for each push service, and the
+//! key that phones subscribe with.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use p256::SecretKey;
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{Signature, SigningKey};
+
+use satpost_domain::Timestamp;
+use satpost_domain::limits::{PUSH_TOKEN_LIFETIME, PUSH_TOKENS_CACHED_MAX};
+use zeroize::Zeroizing;
+
+/// Signs for us at push services.
+pub struct Vapid {
+    key: SigningKey,
+    public_key: String,
+    subject: String,
+    tokens: Mutex<HashMap<String, Token>>,
+}
+
+/// A signed JWT for one push service.
+struct Token {
+    jwt: String,
+    signed_at: Timestamp,
+}
+
+/// Why the key could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VapidError {
+    /// The contact is no URI that RFC 8292 allows.
+    #[error("the push contact must begin with mailto: or https:, got {0:?}")]
+    Subject(String),
+    /// The key file could not be read or written.
+    #[error("the push key {path} cannot be used: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The key file holds something else.
+    #[error("the push key {path} is no P-256 private key in PEM")]
+    Form {
+        /// The file.
+        path: String,
+    },
+}
+
+impl Vapid {
+    /// Takes a key and the operator's contact, `mailto:` or `https:`, which push services see.
+    ///
+    /// # Errors
+    /// [`VapidError::Subject`].
+    pub fn new(key: &SecretKey, subject: &str) -> Result<Self, VapidError> {
+        if !subject.starts_with("mailto:") && !subject.starts_with("https:") {
+            return Err(VapidError::Subject(subject.to_owned()));
+        }
+        Ok(Self {
+            public_key: URL_SAFE_NO_PAD.encode(key.public_key().to_sec1_bytes()),
+            key: SigningKey::from(key),
+            subject: subject.to_owned(),
+            tokens: Mutex::default(),
+        })
+    }
+
+    /// The public key in base64url: the `applicationServerKey` that a phone subscribes with.
+    #[must_use]
+    pub fn public_key(&self) -> &str {
+        &self.public_key
+    }
+
+    /// The `Authorization` header for the push service at `origin` (`https://push.example`).
+    /// A token is signed once per push service and used for half its lifetime.
+    pub fn authorization(&self, origin: &str, now: Timestamp) -> String {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let usable = |token: &&Token| {
+            token.signed_at <= now && now.since(token.signed_at) < PUSH_TOKEN_LIFETIME / 2
+        };
+        let jwt = match tokens.get(origin).filter(usable) {
+            Some(token) => token.jwt.clone(),
+            None => {
+                // Phones choose their push service, so the origins are theirs to multiply.
+                if tokens.len() >= PUSH_TOKENS_CACHED_MAX {
+                    tokens.clear();
+                }
+                let jwt = self.sign(origin, now);
+                let token = Token {
+                    jwt: jwt.clone(),
+                    signed_at: now,
+                };
+                tokens.insert(origin.to_owned(), token);
+                jwt
+            }
+        };
+        format!("vapid t={jwt}, k={}", self.public_key)
+    }
+
+    fn sign(&self, origin: &str, now: Timestamp) -> String {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"ES256"}"#);
+        let claims = serde_json::json!({
+            "aud": origin,
+            "exp": now.plus(PUSH_TOKEN_LIFETIME).as_secs(),
+            "sub": self.subject,
+        });
+        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let signature: Signature = self.key.sign(signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    }
+}
+
+/// Shows the public key only.
+impl fmt::Debug for Vapid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vapid({})", self.public_key)
+    }
+}
+
+/// Reads the key at `path`, in PEM as `openssl ecparam -genkey -name prime256v1` writes it. When
+/// there is no file, the key that `generate` gives is written there first, readable by its owner only.
+///
+/// # Errors
+/// [`VapidError::File`] and [`VapidError::Form`].
+pub fn read_or_create_key(
+    path: &Path,
+    generate: impl FnOnce() -> SecretKey,
+) -> Result<SecretKey, VapidError> {
+    let named = |source| VapidError::File {
+        path: path.display().to_string(),
+        source,
+    };
+    match fs::read_to_string(path).map(Zeroizing::new) {
+        Ok(pem) => SecretKey::from_pem(&pem).map_err(|_| VapidError::Form {
+            path: path.display().to_string(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = generate();
+            create_key_file(path, &key).map_err(named)?;
+            Ok(key)
+        }
+        Err(error) => Err(named(error)),
+    }
+}
+
+fn create_key_file(path: &Path, key: &SecretKey) -> io::Result<()> {
+    let pem = key
+        .to_sec1_pem(p256::elliptic_curve::pkcs8::LineEnding::LF)
+        .map_err(io::Error::other)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(pem.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests;
