@@ -123,5 +123,17 @@ pub const SIGNATURE_LIFETIME_MAX: Duration = Duration::from_secs(120);
 pub const JSON_BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a request body may take to arrive.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a request body may make no progress before the minimum rate is asked of it.
+pub const BODY_GRACE: Duration = Duration::from_secs(3);
+/// The slowest a request body may arrive after [`BODY_GRACE`], in bytes per second on average.
+pub const BODY_BYTES_PER_SEC_MIN: u64 = 512;
+/// The largest request line and headers together, in bytes.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How many signature nonces are remembered. A full memory refuses requests, it never forgets.
+pub const SIGNATURE_NONCES_MAX: usize = 1 << 20;
+/// How many keys and how many peers the rate limiter remembers at once.
+pub const RATE_LIMITED_MAX: usize = 1 << 18;
+/// How many fetches may wait for a message at once; one more is answered at once.
+pub const FETCHES_WAITING_MAX: usize = 16 * 1024;
 /// How long a query waits until the projections have reached `Satpost-Min-Position`.
 pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(5);
