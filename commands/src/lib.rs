@@ -6,6 +6,7 @@
 //! - [`error`]: the closed set of ways a command can fail.
 //! - the other modules: one command each, named like the operation everywhere else.
 //! - [`processes`]: process managers, which turn events into further commands.
+//! - `testing`: doubles of the ports; only with the feature of that name.
 
 pub mod acknowledge_messages;
 pub mod error;
@@ -21,6 +22,8 @@ pub mod retire_client;
 pub mod rotate_messaging_key;
 pub mod send_message;
 pub mod set_push_target;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod unwatch_addresses;
 pub mod verify_push_target;
 pub mod watch_addresses;

@@ -43,6 +43,22 @@ pub const TRANSACTIONS_PER_PAGE_MAX: usize = 100;
 
 /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
 pub const REORG_BLOCKS_MAX: usize = 288;
+/// How many notifications of the node wait for the watcher; more are a gap, which is made good.
+pub const NODE_NOTICES_MAX: usize = 16_384;
+/// How many bytes of announced transactions wait for their sequence notification.
+pub const NODE_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How many transactions one call asks of the node.
+pub const NODE_BODIES_PER_CALL_MAX: usize = 100;
+/// How long the node may take to answer one call.
+pub const NODE_CALL_MAX: Duration = Duration::from_secs(30);
+/// How often the watcher compares its tip and mempool with the node's.
+pub const NODE_HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long a removal from the mempool waits for the transaction that took the place.
+pub const NODE_REMOVAL_HOLD: Duration = Duration::from_millis(250);
+/// The first wait after the node failed; it doubles up to [`NODE_RETRY_MAX`].
+pub const NODE_RETRY_MIN: Duration = Duration::from_millis(250);
+/// The longest wait after the node failed.
+pub const NODE_RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// The longest push endpoint, in bytes.
 pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
@@ -89,6 +105,8 @@ pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 pub const EVENT_KIND_BYTES_MAX: usize = 255;
 /// The largest payload beside the log, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// How many payloads can lie beside the log at a time.
+pub const PAYLOADS_MAX: usize = 16 * 1024 * 1024;
 /// How many events one append takes.
 pub const EVENTS_PER_APPEND_MAX: usize = 4_096;
 /// How many payloads one append erases.

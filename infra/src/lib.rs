@@ -2,9 +2,11 @@
 //!
 //! # Layout
 //! - [`event_store`]: the log as bytes, embedded and in memory.
+//! - [`event_log`]: the ports of the log over an event store.
 //! - [`stored_event`]: the postcard form of every event.
 //! - [`push`]: Web Push, and a log-only stand-in.
 
+pub mod event_log;
 pub mod event_store;
 pub mod push;
 pub mod stored_event;

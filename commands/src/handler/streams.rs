@@ -1,7 +1,10 @@
 //! Whose turn it is on each stream, and the folded states that wait for the next one.
 //!
-//! Bounded by number and by weight; the stream that was used longest ago is forgotten first, never
-//! one that is in use.
+//! Bounded by number and by weight, streams in use on top; the one that was used longest ago is
+//! forgotten first, never one that is in use.
+
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};

@@ -73,13 +73,13 @@ impl<A: Aggregate> When<A> {
 
     /// This refusal.
     #[track_caller]
-    pub(crate) fn then_refused(self, expected: A::Error)
+    pub(crate) fn then_refused(self, expected: &A::Error)
     where
         A::Error: PartialEq,
     {
         match self.decision {
             Ok(events) => panic!("not refused, but {} events", events.len()),
-            Err(error) => assert_eq!(error, expected),
+            Err(error) => assert_eq!(error, *expected),
         }
     }
 }
