@@ -63,6 +63,8 @@ pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 pub const EVENT_KIND_BYTES_MAX: usize = 255;
 /// The largest payload beside the log, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// How many payloads can lie beside the log at a time.
+pub const PAYLOADS_MAX: usize = 16 * 1024 * 1024;
 /// How many events one append takes.
 pub const EVENTS_PER_APPEND_MAX: usize = 4_096;
 /// How many payloads one append erases.
