@@ -1,1 +1,32 @@
-//! Placeholder.
+//! Rust client SDK of Satpost: everything a wallet needs to use a server that it need not trust.
+//!
+//! # Layout
+//! - [`seed`], [`keys`], [`onion`], [`receive_address`]: from 12 or 24 words to every key and address.
+//! - [`http`], [`request_signer`], [`base_url`]: signed calls, one method for each route.
+//! - [`envelope`], [`sealing`], [`padding`], [`link`]: messages that only their recipient can read, whose
+//!   sender only the recipient learns, and whose loss is noticed.
+//! - [`mailbox_check`]: holds the server to what it signed.
+//! - [`contact_card`], [`web_push`], [`push_service`]: what people hand to each other, and being woken.
+//! - [`store`]: what a wallet keeps, sealed on disk.
+//! - [`wallet`]: the flows on top of all that; start here.
+//! - [`ports`], [`system`]: where time and randomness enter.
+
+pub mod base_url;
+pub mod contact_card;
+pub mod envelope;
+pub mod http;
+pub mod keys;
+pub mod link;
+pub mod mailbox_check;
+pub mod onion;
+pub mod padding;
+pub mod ports;
+pub mod receive_address;
+pub mod request_signer;
+pub mod sealing;
+pub mod seed;
+pub mod system;
+pub mod web_push;
+
+#[cfg(test)]
+mod testing;

@@ -10,6 +10,10 @@ use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 const RECORD_BYTES: u32 = 4096;
 /// What GCM adds to the content.
 const TAG_BYTES: usize = 16;
+/// What one record can hold beside the delimiter and the tag.
+const PLAINTEXT_BYTES_MAX: usize = RECORD_BYTES as usize - 1 - TAG_BYTES;
+/// The delimiter behind the plaintext of the last record (RFC 8188, section 2).
+const LAST_RECORD: u8 = 2;
 /// Salt, record size, length of the key, and the sender's key (RFC 8188, section 2.1).
 const HEADER_BYTES: usize = 16 + 4 + 1 + PUBLIC_KEY_BYTES;
 /// An uncompressed P-256 point.
@@ -38,18 +42,13 @@ pub enum EncryptionError {
     /// The phone's key is no point of the curve.
     #[error("p256dh is not a point of P-256")]
     NotOnCurve,
-    /// The plaintext leaves no room for the delimiter, or the content does not fit one record.
-    #[error("{plaintext} bytes do not fit a content of {content} bytes")]
-    Size {
-        /// The length of the plaintext.
-        plaintext: usize,
-        /// The length asked for.
-        content: usize,
-    },
+    /// The plaintext does not fit one record.
+    #[error("{0} bytes do not fit one record, {PLAINTEXT_BYTES_MAX} bytes do")]
+    Size(usize),
 }
 
-/// Encrypts `plaintext`, padded to `content_bytes`, and puts the header in front: the body of the
-/// request to the push service.
+/// Encrypts `plaintext` and puts the header in front: the body of the request to the push service.
+/// Nothing is padded, so plaintexts of one size give bodies of one size.
 ///
 /// # Errors
 /// [`EncryptionError`].
@@ -57,32 +56,22 @@ pub fn encrypt(
     receiver: ReceiverKeys<'_>,
     fresh: &Fresh,
     plaintext: &[u8],
-    content_bytes: usize,
 ) -> Result<Vec<u8>, EncryptionError> {
-    if plaintext.len() >= content_bytes || content_bytes + TAG_BYTES > RECORD_BYTES as usize {
-        return Err(EncryptionError::Size {
-            plaintext: plaintext.len(),
-            content: content_bytes,
-        });
+    if plaintext.len() > PLAINTEXT_BYTES_MAX {
+        return Err(EncryptionError::Size(plaintext.len()));
     }
     let receiver_key =
         PublicKey::from_sec1_bytes(receiver.p256dh).map_err(|_| EncryptionError::NotOnCurve)?;
     let sender_key = fresh.key.public_key().to_sec1_bytes();
 
     let shared = fresh.key.diffie_hellman(&receiver_key);
-    let input = input_key_material(
-        shared.raw_secret_bytes().as_slice(),
-        receiver,
-        &sender_key,
-    );
+    let input = input_key_material(shared.raw_secret_bytes().as_slice(), receiver, &sender_key);
     let keys = Salt::new(HKDF_SHA256, &fresh.salt).extract(&input);
     let key: [u8; 16] = expand(&keys, &[b"Content-Encoding: aes128gcm\0"]);
     let nonce: [u8; 12] = expand(&keys, &[b"Content-Encoding: nonce\0"]);
 
-    let mut content = vec![0; content_bytes];
-    content[..plaintext.len()].copy_from_slice(plaintext);
-    // The delimiter of the last record.
-    content[plaintext.len()] = 2;
+    let mut content = plaintext.to_vec();
+    content.push(LAST_RECORD);
     seal(&key, nonce, &mut content);
 
     let mut body = Vec::with_capacity(HEADER_BYTES + content.len());

@@ -1,20 +1,20 @@
-//! What the phone reads after it has decrypted a push: a small JSON object.
+//! What the phone reads after it has decrypted a push.
 
+use satpost_api_types::push::{PUSH_KIND_VERIFICATION, PUSH_KIND_WAKE, PUSH_PLAINTEXT_BYTES};
 use satpost_commands::ports::PushPayload;
 
-/// How many bytes are encrypted for every push: the JSON, the delimiter and zeros (RFC 8188,
-/// section 2). Equal for all, so that the size tells a push service nothing.
-pub const CONTENT_BYTES: usize = 64;
-
-/// The plaintext of a push: `{"wake":true}`, or `{"code":"…"}` with 32 hex digits.
+/// The plaintext of a push: the kind in the first byte, a code behind it if there is one, zeros.
 #[must_use]
-pub fn plaintext(payload: &PushPayload) -> Vec<u8> {
+pub fn plaintext(payload: &PushPayload) -> [u8; PUSH_PLAINTEXT_BYTES] {
+    let mut bytes = [0; PUSH_PLAINTEXT_BYTES];
     match payload {
-        PushPayload::Wake => br#"{"wake":true}"#.to_vec(),
+        PushPayload::Wake => bytes[0] = PUSH_KIND_WAKE,
         PushPayload::Verification(code) => {
-            format!(r#"{{"code":"{}"}}"#, hex::encode(code.as_bytes())).into_bytes()
+            bytes[0] = PUSH_KIND_VERIFICATION;
+            bytes[1..17].copy_from_slice(code.as_bytes());
         }
     }
+    bytes
 }
 
 #[cfg(test)]
@@ -24,17 +24,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_payload_fits_the_one_size_with_its_delimiter() {
-        let code = PushPayload::Verification(VerificationCode::new([0xff; 16]));
-        for payload in [PushPayload::Wake, code] {
-            assert!(plaintext(&payload).len() < CONTENT_BYTES);
-        }
+    fn a_wake_is_its_kind_and_zeros() {
+        let bytes = plaintext(&PushPayload::Wake);
+        assert_eq!((bytes[0], &bytes[1..]), (PUSH_KIND_WAKE, &[0; 31][..]));
     }
 
     #[test]
-    fn a_verification_carries_its_code_in_hex() {
+    fn a_verification_carries_its_code_behind_the_kind() {
         let code = PushPayload::Verification(VerificationCode::new([0xab; 16]));
-        let json: serde_json::Value = serde_json::from_slice(&plaintext(&code)).unwrap();
-        assert_eq!(json["code"], "ab".repeat(16));
+        let bytes = plaintext(&code);
+        assert_eq!(bytes[0], PUSH_KIND_VERIFICATION);
+        assert_eq!(bytes[1..17], [0xab; 16]);
+        assert_eq!(bytes[17..], [0; 15]);
     }
 }

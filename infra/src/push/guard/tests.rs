@@ -105,7 +105,14 @@ fn refuses_plain_http_other_schemes_and_other_ports() {
 
 #[test]
 fn refuses_what_is_no_url_with_a_host() {
-    for endpoint in ["", "push", "/push", "file:///etc/passwd", "data:,x", "https://"] {
+    for endpoint in [
+        "",
+        "push",
+        "/push",
+        "file:///etc/passwd",
+        "data:,x",
+        "https://",
+    ] {
         assert!(Guard::default().check(endpoint).is_err(), "{endpoint}");
     }
 }

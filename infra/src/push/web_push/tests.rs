@@ -40,7 +40,7 @@ impl Lookup for Unreachable {
 
 fn web_push(lookup: impl Lookup) -> WebPush {
     let vapid = Vapid::new(
-        SecretKey::from_slice(&[7; 32]).unwrap(),
+        &SecretKey::from_slice(&[7; 32]).unwrap(),
         "mailto:operator@wallet.example",
     )
     .unwrap();
@@ -48,6 +48,7 @@ fn web_push(lookup: impl Lookup) -> WebPush {
         Guard::default(),
         Arc::new(vapid),
         Arc::new(FixedClock),
+        SystemIds::new(),
         Arc::new(lookup),
     )
     .unwrap()
@@ -55,7 +56,12 @@ fn web_push(lookup: impl Lookup) -> WebPush {
 
 fn target(endpoint: &str) -> PushTarget {
     let key = SecretKey::from_slice(&[9; 32]).unwrap();
-    let p256dh = key.public_key().to_sec1_bytes().as_ref().try_into().unwrap();
+    let p256dh = key
+        .public_key()
+        .to_sec1_bytes()
+        .as_ref()
+        .try_into()
+        .unwrap();
     PushTarget::web_push(endpoint.to_owned(), p256dh, [1; 16]).unwrap()
 }
 
@@ -130,11 +136,11 @@ fn reads_retry_after_as_seconds_and_as_a_date() {
 fn waits_no_longer_than_the_bound_and_not_for_the_past_or_for_nonsense() {
     assert_eq!(retry_after_of("86400000"), Some(PUSH_RETRY_AFTER_MAX));
     assert_eq!(
-        retry_after_of("Sun, 06 Nov 2094 08:50:07 GMT"),
+        retry_after_of("Sat, 06 Nov 2094 08:50:07 GMT"),
         Some(PUSH_RETRY_AFTER_MAX)
     );
     assert_eq!(
-        retry_after_of("Sun, 06 Nov 1993 08:50:07 GMT"),
+        retry_after_of("Sat, 06 Nov 1993 08:50:07 GMT"),
         Some(Duration::ZERO)
     );
     assert_eq!(retry_after_of("soon"), None);
