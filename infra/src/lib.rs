@@ -8,5 +8,7 @@
 
 pub mod event_log;
 pub mod event_store;
+mod payload_store;
+mod storage;
 pub mod push;
 pub mod stored_event;
