@@ -40,6 +40,8 @@ pub const ADDRESSES_PER_REQUEST_MAX: usize = 100;
 pub const SCRIPT_BYTES_MAX: usize = 128;
 /// How many transactions one query answers at most.
 pub const TRANSACTIONS_PER_PAGE_MAX: usize = 100;
+/// How many steps of a transaction's way are kept: the first and the latest.
+pub const TRANSACTION_STEPS_MAX: usize = 32;
 
 /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
 pub const REORG_BLOCKS_MAX: usize = 288;
