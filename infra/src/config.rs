@@ -54,6 +54,9 @@ pub struct ServerConfig {
     pub requests_per_second: u32,
     /// Requests that one client may send at once after a pause.
     pub requests_burst: u32,
+    /// Also limit requests and registrations by network address. False where all requests come
+    /// from one proxy or Tor process, which would be limited as a whole.
+    pub limit_peers: bool,
 }
 
 /// The Bitcoin node.
@@ -117,6 +120,7 @@ impl Default for Config {
                 behind_tls_proxy: false,
                 requests_per_second: 50,
                 requests_burst: 200,
+                limit_peers: true,
             },
             node: NodeConfig {
                 rpc_url: String::new(),

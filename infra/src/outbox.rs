@@ -59,7 +59,7 @@ impl Outbox {
     pub async fn run(self, stop: CancellationToken) {
         let mut paces = HashMap::new();
         let mut on_their_way = JoinSet::new();
-        let mut positions = self.read_model.positions();
+        let mut progress = self.read_model.progress();
         loop {
             self.start_due(&mut paces, &mut on_their_way);
             tokio::select! {
@@ -70,7 +70,7 @@ impl Outbox {
                         Err(error) => tracing::error!(%error, "a push task failed"),
                     }
                 }
-                changed = positions.changed() => if changed.is_err() { return },
+                changed = progress.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }

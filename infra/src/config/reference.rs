@@ -14,6 +14,7 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
     ("server.behind_tls_proxy", None, "True when a proxy in front ends TLS; only then may the API listen beyond loopback."),
     ("server.requests_per_second", None, "Requests a second that one client may send on average."),
     ("server.requests_burst", None, "Requests that one client may send at once after a pause."),
+    ("server.limit_peers", None, "Also limit requests and registrations by network address. `false` where all requests come from one proxy or Tor process."),
     ("node.rpc_url", Some("--node-rpc-url"), "The node's RPC, like `http://127.0.0.1:8332`. Empty: no node, so nothing is watched; messaging works."),
     ("node.rpc_cookie", Some("--node-rpc-cookie"), "The node's cookie file; read again when the node has restarted."),
     ("node.rpc_user", None, "The node's RPC user, when no cookie file is used."),
