@@ -52,7 +52,9 @@ impl Default for HttpOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpSetupError {
     /// Anyone on the way could read along.
-    #[error("{base} is reached over plain http, which is only allowed on this machine or to .onion")]
+    #[error(
+        "{base} is reached over plain http, which is only allowed on this machine or to .onion"
+    )]
     NotPrivate {
         /// The server's address.
         base: String,

@@ -116,13 +116,12 @@ impl FromStr for Seed {
         if count != 12 && count != 24 {
             return Err(SeedError::WordCount { actual: count });
         }
-        let mnemonic =
-            Mnemonic::parse_in_normalized(Language::English, &words).map_err(|error| {
-                match error {
-                    bip39::Error::UnknownWord(index) => SeedError::UnknownWord { place: index + 1 },
-                    _ => SeedError::Checksum,
-                }
-            })?;
+        let mnemonic = Mnemonic::parse_in_normalized(Language::English, &words).map_err(
+            |error| match error {
+                bip39::Error::UnknownWord(index) => SeedError::UnknownWord { place: index + 1 },
+                _ => SeedError::Checksum,
+            },
+        )?;
         let (mut entropy, length) = mnemonic.to_entropy_array();
         let seed = Self::from_entropy(&entropy[..length]);
         entropy.zeroize();

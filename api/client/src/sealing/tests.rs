@@ -106,7 +106,12 @@ fn a_sender_cannot_seal_in_the_name_of_another() {
     let (alice, bob, mallory) = (secret(1), secret(2), secret(3));
     let entropy = Counting::default();
     assert_eq!(
-        seal(&envelope(&alice, "pay me"), &mallory, &bob.public(), &entropy),
+        seal(
+            &envelope(&alice, "pay me"),
+            &mallory,
+            &bob.public(),
+            &entropy
+        ),
         Err(SealError::NotTheSender)
     );
 }
