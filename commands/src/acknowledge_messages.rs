@@ -1,8 +1,8 @@
 //! Lets go of messages that their recipient has stored.
 
 use satpost_domain::ids::ChainHash;
-use satpost_domain::mailbox::MailboxError;
-use satpost_domain::{MessageId, MessagingKey, Position};
+use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError, MailboxEvent};
+use satpost_domain::{MessageId, MessagingKey, Position, StreamId};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
@@ -24,7 +24,7 @@ pub enum Acknowledgement {
 /// What an acknowledgement did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcknowledgedMessages {
-    /// How many bodies were forgotten; 0 for a repeat.
+    /// How many bodies were forgotten; 0 when they were forgotten before by another command.
     pub deleted: u64,
     /// A reader at this position sees it.
     pub position: Position,
@@ -40,6 +40,29 @@ pub async fn acknowledge_messages(
     mailbox: MessagingKey,
     acknowledgement: Acknowledgement,
 ) -> Result<AcknowledgedMessages, CommandError<MailboxError>> {
-    let _ = (handler, context, mailbox, acknowledgement);
-    todo!()
+    let at = handler.now();
+    let command = match acknowledgement {
+        Acknowledgement::Through { seq, chain } => MailboxCommand::Acknowledge {
+            through: seq,
+            chain,
+            at,
+        },
+        Acknowledgement::Parked(messages) => MailboxCommand::AcknowledgeParked { messages, at },
+    };
+    let stream = StreamId::mailbox(mailbox);
+    let outcome = handler
+        .handle::<Mailbox>(&stream, context, &command, None)
+        .await?;
+    Ok(AcknowledgedMessages {
+        deleted: outcome.events.iter().map(deleted).sum(),
+        position: outcome.position,
+    })
+}
+
+fn deleted(event: &MailboxEvent) -> u64 {
+    match event {
+        MailboxEvent::MessagesAcknowledged { count, .. } => *count,
+        MailboxEvent::ParkedMessagesAcknowledged { seqs, .. } => seqs.len() as u64,
+        _ => 0,
+    }
 }

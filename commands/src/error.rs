@@ -22,3 +22,18 @@ pub enum CommandError<E: std::error::Error + 'static> {
     #[error("the event log could not be used")]
     Log(#[from] LogError),
 }
+
+impl<E: std::error::Error + 'static> CommandError<E> {
+    /// The same failure for a caller with another kind of refusal.
+    pub fn map_rejected<F: std::error::Error + 'static>(
+        self,
+        rejected: impl FnOnce(E) -> F,
+    ) -> CommandError<F> {
+        match self {
+            Self::Rejected(error) => CommandError::Rejected(rejected(error)),
+            Self::Conflict { retries } => CommandError::Conflict { retries },
+            Self::IdempotencyMismatch => CommandError::IdempotencyMismatch,
+            Self::Log(error) => CommandError::Log(error),
+        }
+    }
+}

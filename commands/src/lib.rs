@@ -6,8 +6,8 @@
 //! - [`error`]: the closed set of ways a command can fail.
 //! - the other modules: one command each, named like the operation everywhere else.
 //! - [`processes`]: process managers, which turn events into further commands.
+//! - `testing`: doubles of the ports; only with the feature of that name.
 
-#![allow(clippy::todo)]
 pub mod acknowledge_messages;
 pub mod error;
 pub mod handler;
@@ -15,12 +15,15 @@ pub mod park_messages;
 pub mod ports;
 pub mod processes;
 pub mod record_chain;
+pub mod record_push;
 pub mod register_client;
 pub mod remove_push_target;
 pub mod retire_client;
 pub mod rotate_messaging_key;
 pub mod send_message;
 pub mod set_push_target;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod unwatch_addresses;
 pub mod verify_push_target;
 pub mod watch_addresses;

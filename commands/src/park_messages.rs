@@ -1,7 +1,7 @@
 //! Sets messages aside that their recipient cannot use now, so that they do not block the rest.
 
-use satpost_domain::mailbox::{MailboxError, ParkReason};
-use satpost_domain::{MessageId, MessagingKey, Position};
+use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError, ParkReason};
+use satpost_domain::{MessageId, MessagingKey, Position, StreamId};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
@@ -16,6 +16,9 @@ pub async fn park_messages(
     mailbox: MessagingKey,
     messages: Vec<(MessageId, ParkReason)>,
 ) -> Result<Position, CommandError<MailboxError>> {
-    let _ = (handler, context, mailbox, messages);
-    todo!()
+    let at = handler.now();
+    let command = MailboxCommand::Park { messages, at };
+    let stream = StreamId::mailbox(mailbox);
+    let outcome = handler.handle::<Mailbox>(&stream, context, &command, None);
+    Ok(outcome.await?.position)
 }

@@ -1,20 +1,23 @@
-//! Retires a client for ever; mailboxes, addresses and push target follow by a process manager.
+//! Retires a client for ever; its mailboxes and addresses follow by a process manager.
 
-use satpost_domain::client::ClientError;
-use satpost_domain::{ClientId, Position};
+use satpost_domain::client::{Client, ClientCommand, ClientError};
+use satpost_domain::{ClientId, Position, StreamId};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
 
-/// Retires a client for ever; mailboxes, addresses and push target follow by a process manager.
+/// Retires `client`. Nothing happens when it is retired already; what belongs to it is let go by
+/// [`crate::processes::retirement`].
 ///
 /// # Errors
-/// The aggregate's refusal.
+/// Refused when the client is unknown.
 pub async fn retire_client(
     handler: &Handler,
     context: CommandContext,
     client: ClientId,
 ) -> Result<Position, CommandError<ClientError>> {
-    let _ = (handler, context, client);
-    todo!()
+    let command = ClientCommand::Retire { at: handler.now() };
+    let stream = StreamId::client(client);
+    let outcome = handler.handle::<Client>(&stream, context, &command, None);
+    Ok(outcome.await?.position)
 }

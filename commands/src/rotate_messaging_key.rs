@@ -1,10 +1,11 @@
 //! Gives a client another messaging key; the old mailbox stays open until it is drained.
 
+use satpost_domain::client::ClientCommand;
 use satpost_domain::{ClientId, MessagingKey, Position};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
-use crate::register_client::RegisterClientError;
+use crate::register_client::{RegisterClientError, use_messaging_key};
 
 /// Rotates to `messaging_key`; the caller has proven possession of it.
 ///
@@ -16,6 +17,8 @@ pub async fn rotate_messaging_key(
     client: ClientId,
     messaging_key: MessagingKey,
 ) -> Result<Position, CommandError<RegisterClientError>> {
-    let _ = (handler, context, client, messaging_key);
-    todo!()
+    let at = handler.now();
+    let rotate = ClientCommand::RotateMessagingKey { messaging_key, at };
+    let outcome = use_messaging_key(handler, context, client, messaging_key, &rotate);
+    Ok(outcome.await?.position)
 }

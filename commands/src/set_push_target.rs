@@ -1,8 +1,8 @@
 //! Names the place where a client's phone is woken; a code is sent through it by the outbox.
 
-use satpost_domain::client::ClientError;
-use satpost_domain::push::PushTarget;
-use satpost_domain::{ClientId, Position, PushTargetId, Timestamp};
+use satpost_domain::client::{Client, ClientCommand, ClientError, ClientEvent};
+use satpost_domain::push::{PushRegistration, PushTarget};
+use satpost_domain::{ClientId, Position, PushTargetId, StreamId, Timestamp};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
@@ -28,6 +28,31 @@ pub async fn set_push_target(
     client: ClientId,
     target: PushTarget,
 ) -> Result<PendingPushTarget, CommandError<ClientError>> {
-    let _ = (handler, context, client, target);
-    todo!()
+    let command = ClientCommand::SetPushTarget {
+        id: handler.ids().push_target_id(),
+        registration: PushRegistration {
+            target,
+            code: handler.ids().verification_code(),
+        },
+        at: handler.now(),
+    };
+    let stream = StreamId::client(client);
+    let outcome = handler
+        .handle::<Client>(&stream, context, &command, None)
+        .await?;
+    match outcome.events.as_slice() {
+        [
+            ClientEvent::PushTargetSet {
+                id,
+                code_expires_at,
+                ..
+            },
+        ] => Ok(PendingPushTarget {
+            id: *id,
+            code_expires_at: *code_expires_at,
+            position: outcome.position,
+        }),
+        // Setting a target always sets it, so the command id was used for something else.
+        _ => Err(CommandError::IdempotencyMismatch),
+    }
 }

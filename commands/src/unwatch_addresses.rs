@@ -1,8 +1,8 @@
 //! Takes addresses off a client's watch list and forgets them.
 
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistError;
-use satpost_domain::{ClientId, Position};
+use satpost_domain::watchlist::{Watchlist, WatchlistCommand, WatchlistError};
+use satpost_domain::{ClientId, Position, StreamId};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
@@ -17,6 +17,9 @@ pub async fn unwatch_addresses(
     client: ClientId,
     scripts: Vec<Script>,
 ) -> Result<Position, CommandError<WatchlistError>> {
-    let _ = (handler, context, client, scripts);
-    todo!()
+    let at = handler.now();
+    let command = WatchlistCommand::Unwatch { scripts, at };
+    let stream = StreamId::watchlist(client);
+    let outcome = handler.handle::<Watchlist>(&stream, context, &command, None);
+    Ok(outcome.await?.position)
 }

@@ -1,8 +1,8 @@
 //! Puts addresses on a client's watch list.
 
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistError;
-use satpost_domain::{ClientId, Position};
+use satpost_domain::watchlist::{Watchlist, WatchlistCommand, WatchlistError};
+use satpost_domain::{ClientId, Position, StreamId};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
@@ -26,6 +26,19 @@ pub async fn watch_addresses(
     client: ClientId,
     scripts: Vec<Script>,
 ) -> Result<WatchedAddresses, CommandError<WatchlistError>> {
-    let _ = (handler, context, client, scripts);
-    todo!()
+    let named = scripts.into_iter();
+    let command = WatchlistCommand::Watch {
+        scripts: named
+            .map(|script| (handler.ids().watch_id(), script))
+            .collect(),
+        at: handler.now(),
+    };
+    let stream = StreamId::watchlist(client);
+    let outcome = handler
+        .handle::<Watchlist>(&stream, context, &command, None)
+        .await?;
+    Ok(WatchedAddresses {
+        added: outcome.events.len(),
+        position: outcome.position,
+    })
 }

@@ -3,6 +3,9 @@
 use crate::event::Event;
 use crate::ids::PayloadId;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// A consistency boundary: one stream, one state, one set of rules.
 ///
 /// The trait is synchronous on purpose. An aggregate that could wait could also read a clock or
@@ -36,5 +39,11 @@ pub trait Aggregate: Clone + Default + Send + Sync + 'static {
     fn payloads_closed_by(&self, event: &Self::Event) -> Vec<PayloadId> {
         let _ = event;
         Vec::new()
+    }
+
+    /// How many parts the state is made of, each of the order of 100 bytes, so that a cache of
+    /// states can bound the memory it uses. Must not cost a walk over the state.
+    fn weight(&self) -> usize {
+        1
     }
 }

@@ -17,4 +17,4 @@ pub use command::{ChainCommand, Conflict, RemovalCause, Sighting};
 pub use error::ChainError;
 pub use event::{BlockRef, ChainEvent, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch};
 pub use event_id::event_id;
-pub use state::{Chain, Tracked, TransactionState};
+pub use state::{Chain, Coin, Tracked, TransactionState};

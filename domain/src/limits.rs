@@ -11,6 +11,9 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 pub const MAILBOX_MESSAGES_MAX: usize = 1_000;
 /// How many bytes may wait in one mailbox, counted in size buckets.
 pub const MAILBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How many places a mailbox's line may have: messages, and tombstones of messages that ended before
+/// their recipient came back. Without it, short-lived messages to a lost phone would pile up for ever.
+pub const MAILBOX_LINE_MAX: usize = 10_000;
 /// How long a message waits when its sender does not say.
 pub const MESSAGE_TTL_DEFAULT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// The longest a message can wait.
@@ -37,9 +40,27 @@ pub const ADDRESSES_PER_REQUEST_MAX: usize = 100;
 pub const SCRIPT_BYTES_MAX: usize = 128;
 /// How many transactions one query answers at most.
 pub const TRANSACTIONS_PER_PAGE_MAX: usize = 100;
+/// How many steps of a transaction's way are kept: the first and the latest.
+pub const TRANSACTION_STEPS_MAX: usize = 32;
 
 /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
 pub const REORG_BLOCKS_MAX: usize = 288;
+/// How many notifications of the node wait for the watcher; more are a gap, which is made good.
+pub const NODE_NOTICES_MAX: usize = 16_384;
+/// How many bytes of announced transactions wait for their sequence notification.
+pub const NODE_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How many transactions one call asks of the node.
+pub const NODE_BODIES_PER_CALL_MAX: usize = 100;
+/// How long the node may take to answer one call.
+pub const NODE_CALL_MAX: Duration = Duration::from_secs(30);
+/// How often the watcher compares its tip and mempool with the node's.
+pub const NODE_HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long a removal from the mempool waits for the transaction that took the place.
+pub const NODE_REMOVAL_HOLD: Duration = Duration::from_millis(250);
+/// The first wait after the node failed; it doubles up to [`NODE_RETRY_MAX`].
+pub const NODE_RETRY_MIN: Duration = Duration::from_millis(250);
+/// The longest wait after the node failed.
+pub const NODE_RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// The longest push endpoint, in bytes.
 pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
@@ -47,13 +68,54 @@ pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
 pub const PUSH_CODE_ATTEMPTS_MAX: u8 = 5;
 /// How long a push verification code is good.
 pub const PUSH_CODE_TTL: Duration = Duration::from_secs(10 * 60);
+/// How long a push service keeps a push for a phone that it cannot reach.
+pub const PUSH_TTL: Duration = Duration::from_secs(24 * 3600);
+/// How long connecting to a push service may take.
+pub const PUSH_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one push may take, connecting included.
+pub const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest `Retry-After` of a push service that is honoured.
+pub const PUSH_RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// How much of a push service's answer is read, in bytes.
+pub const PUSH_REPLY_BYTES_MAX: usize = 4_096;
+/// How long a token for a push service is good; RFC 8292 allows 24 hours.
+pub const PUSH_TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+/// How many push services' tokens are remembered.
+pub const PUSH_TOKENS_CACHED_MAX: usize = 256;
 
 /// How many commands of a stream are remembered for a repeat.
 pub const COMMANDS_REMEMBERED_MAX: usize = 1_024;
 /// How often a command is decided again after another writer was faster.
 pub const CONFLICT_RETRIES_MAX: usize = 8;
+/// How often an append is repeated when its outcome is not known.
+pub const UNKNOWN_RETRIES_MAX: u32 = 4;
+/// How long the first repeat of an append with unknown outcome waits; each further one waits twice as long.
+pub const UNKNOWN_RETRY_DELAY: Duration = Duration::from_millis(25);
+/// How many events one command gives at most; what needs more is asked for again.
+pub const EVENTS_PER_COMMAND_MAX: usize = 1_024;
+/// How many events are read at once when a state is folded.
+pub const FOLD_PAGE_EVENTS: usize = 512;
 /// How many folded states the command handler keeps.
 pub const STATES_CACHED_MAX: usize = 65_536;
+/// How many parts (messages, addresses, remembered commands; about 100 bytes each) the states that
+/// the command handler keeps may have together.
+pub const STATES_CACHED_WEIGHT_MAX: usize = 4_000_000;
+
+/// The largest stored event, body and metadata together, in bytes.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024;
+/// The longest name of an event type, in bytes.
+pub const EVENT_KIND_BYTES_MAX: usize = 255;
+/// The largest payload beside the log, in bytes.
+pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// How many payloads can lie beside the log at a time.
+pub const PAYLOADS_MAX: usize = 16 * 1024 * 1024;
+/// How many events one append takes.
+pub const EVENTS_PER_APPEND_MAX: usize = 4_096;
+/// How many payloads one append erases.
+pub const ERASURES_PER_APPEND_MAX: usize = 4_096;
+/// How many bytes the events of one append have together, bodies and metadata; and as many again
+/// for its payloads.
+pub const APPEND_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How far a request's clock may be from the server's.
 pub const SIGNATURE_SKEW_MAX: Duration = Duration::from_secs(60);
@@ -63,5 +125,17 @@ pub const SIGNATURE_LIFETIME_MAX: Duration = Duration::from_secs(120);
 pub const JSON_BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a request body may take to arrive.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a request body may make no progress before the minimum rate is asked of it.
+pub const BODY_GRACE: Duration = Duration::from_secs(3);
+/// The slowest a request body may arrive after [`BODY_GRACE`], in bytes per second on average.
+pub const BODY_BYTES_PER_SEC_MIN: u64 = 512;
+/// The largest request line and headers together, in bytes.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How many signature nonces are remembered. A full memory refuses requests, it never forgets.
+pub const SIGNATURE_NONCES_MAX: usize = 1 << 20;
+/// How many keys and how many peers the rate limiter remembers at once.
+pub const RATE_LIMITED_MAX: usize = 1 << 18;
+/// How many fetches may wait for a message at once; one more is answered at once.
+pub const FETCHES_WAITING_MAX: usize = 16 * 1024;
 /// How long a query waits until the projections have reached `Satpost-Min-Position`.
 pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(5);

@@ -16,4 +16,4 @@ pub use chain_hash::{chain_start, extend_chain};
 pub use command::MailboxCommand;
 pub use error::MailboxError;
 pub use event::{GoneReason, MailboxEvent, ParkReason, SizeBucket};
-pub use state::{Entry, Mailbox};
+pub use state::Mailbox;

@@ -2,7 +2,8 @@
 
 use crate::ids::ChainHash;
 use crate::limits::{
-    MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX, MESSAGE_TTL_MAX, MESSAGE_TTL_MIN, PARK_MESSAGES_MAX,
+    MAILBOX_BYTES_MAX, MAILBOX_LINE_MAX, MAILBOX_MESSAGES_MAX, MESSAGE_TTL_MAX, MESSAGE_TTL_MIN,
+    PARK_MESSAGES_MAX,
 };
 
 /// A refusal; nothing was changed.
@@ -30,9 +31,9 @@ pub enum MailboxError {
         /// The time to live asked for, in seconds.
         actual: u64,
     },
-    /// Too many messages or bytes wait already.
+    /// Too many messages or bytes wait already, or too many tombstones stand in line.
     #[error(
-        "the mailbox is full ({MAILBOX_MESSAGES_MAX} messages or {MAILBOX_BYTES_MAX} bytes); try again when its owner has fetched"
+        "the mailbox is full ({MAILBOX_MESSAGES_MAX} messages, {MAILBOX_BYTES_MAX} bytes, or {MAILBOX_LINE_MAX} places in line); try again when its owner has fetched"
     )]
     Full,
     /// The acknowledgement names a message that was never accepted.

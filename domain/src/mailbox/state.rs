@@ -1,29 +1,36 @@
-//! What is true of a mailbox now.
+//! What is true of a mailbox now, and how an event changes it.
+//!
+//! Every operation costs what it changes: a place in line is found by its number, a message by its
+//! id, and what runs out first by its time, so a full mailbox is as fast as an empty one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::{ChainHash, MessageId};
 use crate::keys::{ClientId, MessagingKey};
-use crate::mailbox::SizeBucket;
+use crate::mailbox::{MailboxEvent, SizeBucket, chain_start};
 use crate::time::Timestamp;
 
-/// A message that has not been acknowledged: waiting, or gone with its tombstone still in line.
+/// What has become of an accepted message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It waits to be acknowledged.
+    Waiting,
+    /// Its recipient set it aside; it has its body still.
+    Parked,
+    /// Its body is gone; its place in the line stays until it is acknowledged past.
+    Ended,
+}
+
+/// The place of an accepted message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its place in the queue.
-    pub seq: u64,
-    /// Its id, also of its payload.
-    pub id: MessageId,
-    /// The size of its body.
-    pub size: SizeBucket,
-    /// The chain after it.
-    pub chain: ChainHash,
-    /// When it stops waiting.
-    pub expires_at: Timestamp,
-    /// True when only the tombstone is left.
-    pub gone: bool,
-    /// True when it was set aside by its recipient.
-    pub parked: bool,
+pub(super) struct Place {
+    pub(super) seq: u64,
+    pub(super) id: MessageId,
+    pub(super) size: SizeBucket,
+    /// The chain after this message.
+    pub(super) chain: ChainHash,
+    pub(super) expires_at: Timestamp,
+    pub(super) stage: Stage,
 }
 
 /// The state of one mailbox; the default is "not open".
@@ -32,18 +39,149 @@ pub struct Mailbox {
     pub(super) key: Option<MessagingKey>,
     pub(super) owner: Option<ClientId>,
     pub(super) closed: bool,
-    /// The last accepted message.
+    /// The last accepted message, and the chain there.
     pub(super) last_seq: u64,
-    /// The chain after the last accepted message.
     pub(super) head: Option<ChainHash>,
     /// The last acknowledged message, and the chain there.
     pub(super) acknowledged: u64,
     pub(super) acknowledged_chain: Option<ChainHash>,
-    /// What stands in line after `acknowledged`, by ascending seq.
-    pub(super) line: VecDeque<Entry>,
+    /// The places after `acknowledged`, by ascending seq without gaps.
+    pub(super) line: VecDeque<Place>,
     /// Parked messages that an acknowledgement has passed, by seq.
-    pub(super) parked: BTreeMap<u64, Entry>,
-    /// Messages that still have a body, parked or in line, and their bytes.
-    pub(super) held_messages: usize,
+    pub(super) set_aside: BTreeMap<u64, Place>,
+    /// The seq of every message that has a body, in line or set aside.
+    pub(super) held: BTreeMap<MessageId, u64>,
+    /// When each of them runs out.
+    pub(super) expiries: BTreeSet<(Timestamp, u64)>,
+    /// The sum of their size buckets.
     pub(super) held_bytes: usize,
+}
+
+impl Mailbox {
+    /// Who owns it, if it was ever opened.
+    #[must_use]
+    pub const fn owner(&self) -> Option<ClientId> {
+        self.owner
+    }
+
+    /// True while it takes messages.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.key.is_some() && !self.closed
+    }
+
+    /// The chain at `seq`, while it is known: at the last acknowledged message and behind it.
+    pub(super) fn chain_at(&self, seq: u64) -> Option<ChainHash> {
+        if seq == self.acknowledged {
+            self.acknowledged_chain
+        } else {
+            self.in_line(seq).map(|place| place.chain)
+        }
+    }
+
+    /// The place of a message that may still have a body.
+    pub(super) fn place(&self, seq: u64) -> Option<&Place> {
+        self.in_line(seq).or_else(|| self.set_aside.get(&seq))
+    }
+
+    fn in_line(&self, seq: u64) -> Option<&Place> {
+        self.line
+            .get(self.index(seq)?)
+            .filter(|place| place.seq == seq)
+    }
+
+    fn in_line_mut(&mut self, seq: u64) -> Option<&mut Place> {
+        let index = self.index(seq)?;
+        self.line.get_mut(index).filter(|place| place.seq == seq)
+    }
+
+    fn index(&self, seq: u64) -> Option<usize> {
+        let first = self.line.front()?.seq;
+        usize::try_from(seq.checked_sub(first)?).ok()
+    }
+
+    pub(super) fn apply(&mut self, event: &MailboxEvent) {
+        match event {
+            MailboxEvent::MailboxOpened { key, owner, .. } => {
+                self.key = Some(*key);
+                self.owner = Some(*owner);
+                self.head = Some(chain_start(key));
+                self.acknowledged_chain = self.head;
+            }
+            MailboxEvent::MessageAccepted {
+                seq,
+                id,
+                size,
+                chain,
+                expires_at,
+                ..
+            } => self.append(Place {
+                seq: *seq,
+                id: *id,
+                size: *size,
+                chain: *chain,
+                expires_at: *expires_at,
+                stage: Stage::Waiting,
+            }),
+            MailboxEvent::MessageParked { seq, .. } => {
+                if let Some(place) = self.in_line_mut(*seq)
+                    && place.stage == Stage::Waiting
+                {
+                    place.stage = Stage::Parked;
+                }
+            }
+            MailboxEvent::MessagesAcknowledged { through, .. } => self.pass(*through),
+            MailboxEvent::ParkedMessagesAcknowledged { seqs, .. } => {
+                for seq in seqs {
+                    self.end(*seq);
+                }
+            }
+            MailboxEvent::MessageGone { seq, .. } => self.end(*seq),
+            MailboxEvent::MailboxClosed { .. } => self.closed = true,
+        }
+    }
+
+    fn append(&mut self, place: Place) {
+        self.last_seq = place.seq;
+        self.head = Some(place.chain);
+        self.held.insert(place.id, place.seq);
+        self.expiries.insert((place.expires_at, place.seq));
+        self.held_bytes += place.size.bytes();
+        self.line.push_back(place);
+    }
+
+    /// Takes everything up to `through` out of the line; parked messages keep their body.
+    fn pass(&mut self, through: u64) {
+        while let Some(place) = self.line.pop_front_if(|place| place.seq <= through) {
+            self.acknowledged = place.seq;
+            self.acknowledged_chain = Some(place.chain);
+            match place.stage {
+                Stage::Waiting => self.let_go(&place),
+                Stage::Parked => {
+                    self.set_aside.insert(place.seq, place);
+                }
+                Stage::Ended => {}
+            }
+        }
+    }
+
+    /// Ends one message, wherever it is.
+    fn end(&mut self, seq: u64) {
+        if let Some(place) = self.set_aside.remove(&seq) {
+            self.let_go(&place);
+        } else if let Some(place) = self.in_line_mut(seq)
+            && place.stage != Stage::Ended
+        {
+            place.stage = Stage::Ended;
+            let place = place.clone();
+            self.let_go(&place);
+        }
+    }
+
+    /// Takes a body off the books.
+    fn let_go(&mut self, place: &Place) {
+        self.held.remove(&place.id);
+        self.expiries.remove(&(place.expires_at, place.seq));
+        self.held_bytes -= place.size.bytes();
+    }
 }

@@ -21,7 +21,8 @@ pub enum WatchlistCommand {
         /// When.
         at: Timestamp,
     },
-    /// Stop watching everything: the client is retired.
+    /// Stop watching everything: the client is retired. Takes up to
+    /// [`crate::limits::EVENTS_PER_COMMAND_MAX`] scripts at a time; asked again until nothing happens.
     Clear {
         /// When.
         at: Timestamp,

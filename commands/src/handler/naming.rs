@@ -1,0 +1,100 @@
+//! What is appended for one decision: events with their ids and metadata, and what they close.
+
+use std::sync::Arc;
+
+use satpost_domain::aggregate::Aggregate;
+use satpost_domain::hash::tagged_16;
+use satpost_domain::{CommandId, EventId, Metadata, PayloadId, RequestDigest, StreamId, Timestamp};
+
+use crate::ports::{NewEvent, NewPayload};
+
+use super::CommandContext;
+use super::folded::Folded;
+
+/// The id of the event at `place` of what a command appends to one stream:
+/// H("satpost/event-id/1", command id ‖ place ‖ time ‖ stream), numbers in big endian.
+///
+/// The stream is part of it because a request may use its id on several streams. The time is part of
+/// it because the same command, decided again, may give other content (a message id is drawn): an
+/// append of uncertain outcome that lands late must never be taken for the later one.
+pub(super) fn command_event_id(
+    stream: &StreamId,
+    command_id: CommandId,
+    recorded_at: Timestamp,
+    place: usize,
+) -> EventId {
+    let place = u32::try_from(place).expect("a command gives far fewer than 2^32 events");
+    EventId::new(tagged_16(
+        "satpost/event-id/1",
+        &[
+            command_id.as_bytes(),
+            &place.to_be_bytes(),
+            &recorded_at.as_millis().to_be_bytes(),
+            stream.as_str().as_bytes(),
+        ],
+    ))
+}
+
+/// The context of events that no caller named: it comes from their ids, so from their content.
+fn ingest_context(ids: &[EventId]) -> CommandContext {
+    let parts: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    CommandContext {
+        command_id: CommandId::new(tagged_16("satpost/ingest-id/1", &parts)),
+        request_digest: RequestDigest::new(tagged_16("satpost/ingest-digest/1", &parts)),
+    }
+}
+
+/// The events of one decision, ready to be appended more than once.
+pub(super) struct Batch<A: Aggregate> {
+    pub(super) events: Vec<A::Event>,
+    pub(super) metadata: Metadata,
+    ids: Vec<EventId>,
+    erase: Vec<PayloadId>,
+    payload: Option<NewPayload>,
+}
+
+impl<A: Aggregate> Batch<A> {
+    /// Applies `events` to the state and notes on the way which payloads they close.
+    pub(super) fn prepare(
+        folded: &mut Folded<A>,
+        events: Vec<A::Event>,
+        context: Option<CommandContext>,
+        payload: Option<NewPayload>,
+        recorded_at: Timestamp,
+        name: impl Fn(&A, &A::Event, usize, Timestamp) -> EventId,
+    ) -> Self {
+        let state = Arc::make_mut(&mut folded.state);
+        let mut ids = Vec::with_capacity(events.len());
+        let mut erase = Vec::new();
+        for (place, event) in events.iter().enumerate() {
+            erase.extend(state.payloads_closed_by(event));
+            state.evolve(event);
+            ids.push(name(state, event, place, recorded_at));
+        }
+        let context = context.unwrap_or_else(|| ingest_context(&ids));
+        Self {
+            events,
+            metadata: Metadata {
+                command_id: context.command_id,
+                request_digest: context.request_digest,
+                recorded_at,
+            },
+            ids,
+            erase,
+            payload,
+        }
+    }
+
+    /// The arguments of an append; the payload goes with the first event.
+    pub(super) fn to_append(&self) -> (Vec<NewEvent>, Vec<PayloadId>) {
+        let mut payload = self.payload.clone();
+        let events = self.events.iter().zip(&self.ids);
+        let events = events.map(|(event, id)| NewEvent {
+            id: *id,
+            event: event.clone().into(),
+            metadata: self.metadata,
+            payload: payload.take(),
+        });
+        (events.collect(), self.erase.clone())
+    }
+}

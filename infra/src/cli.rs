@@ -1,0 +1,118 @@
+//! The command line of `satpostd`: the server and the operator's tools.
+
+mod config;
+mod events;
+mod progress;
+mod rebuild;
+mod replay;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::event_log::StoredEventLog;
+use crate::event_store::embedded::EmbeddedStore;
+
+/// A tool failed or found a difference.
+const EXIT_FAILURE: u8 = 1;
+/// The event log can no longer be trusted (`EX_SOFTWARE` of sysexits.h).
+const EXIT_LOG_FATAL: u8 = 70;
+/// The configuration or the data folder cannot be used (`EX_CONFIG` of sysexits.h).
+const EXIT_CONFIG: u8 = 78;
+
+/// The server side of a self-sovereign Bitcoin wallet: watches addresses, forwards sealed messages, wakes phones.
+#[derive(Debug, Parser)]
+#[command(name = "satpostd", version, about, after_help = "Without a subcommand the server starts with its defaults: `satpostd serve`.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Tool>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tool {
+    /// Run the server until SIGTERM or SIGINT.
+    Serve(Box<serve::ServeArguments>),
+    /// List what happened, by position.
+    Events(events::EventsArguments),
+    /// Fold history into fresh projections, up to any position.
+    Replay(replay::ReplayArguments),
+    /// Rebuild projections from the log, and compare or replace their snapshots.
+    Rebuild(rebuild::RebuildArguments),
+    /// Show the configuration.
+    #[command(subcommand)]
+    Config(config::ConfigTool),
+}
+
+/// Which data folder a tool works on.
+#[derive(Debug, clap::Args)]
+struct DataFolder {
+    /// The data folder of the server.
+    #[arg(long, env = "SATPOST_DATA_DIR", default_value = "data/satpost", value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+impl DataFolder {
+    /// The log of the folder, read only: the server may be running.
+    fn open_log(&self) -> anyhow::Result<StoredEventLog> {
+        let store = EmbeddedStore::open_read_only(&self.data_dir)
+            .with_context(|| format!("cannot read the log in {}", self.data_dir.display()))?;
+        Ok(StoredEventLog::new(Arc::new(store)))
+    }
+}
+
+/// Runs what the arguments ask for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        None => serve::run(&serve::ServeArguments::default()),
+        Some(Tool::Serve(arguments)) => serve::run(&arguments),
+        Some(Tool::Events(arguments)) => finished(events::run(&arguments)),
+        Some(Tool::Replay(arguments)) => finished(replay::run(&arguments)),
+        Some(Tool::Rebuild(arguments)) => rebuild::run(&arguments),
+        Some(Tool::Config(tool)) => finished(config::run(&tool)),
+    };
+    outcome.unwrap_or_else(|error| {
+        tell_error(&error);
+        ExitCode::from(EXIT_FAILURE)
+    })
+}
+
+fn finished(outcome: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// One line a cause, outermost first.
+#[expect(clippy::print_stderr, reason = "the last word of a command-line tool")]
+fn tell_error(error: &anyhow::Error) {
+    if is_broken_pipe(error) {
+        return;
+    }
+    eprintln!("satpostd: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+}
+
+/// The reader of our output went away, as `head` does; there is nothing to tell it.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// A runtime for tools that read.
+fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(future))
+}
+
+#[test]
+fn the_arguments_are_well_formed() {
+    use clap::CommandFactory as _;
+    Arguments::command().debug_assert();
+}

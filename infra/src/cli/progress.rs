@@ -1,0 +1,94 @@
+//! Progress of long work: a bar with a rate for people, a line now and then where there is no terminal.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use satpost_domain::Position;
+
+/// How often a line is written where there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Counts events towards a position of the embedded log, where positions count events.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    started: Instant,
+    last_line: Instant,
+    events: u64,
+    with_lines: bool,
+}
+
+impl Progress {
+    /// Starts at event 0 of `end`. Everything goes to standard error.
+    #[expect(clippy::disallowed_methods, reason = "progress is shown in real time and decides nothing")]
+    pub(super) fn new(end: Position) -> Self {
+        let style = ProgressStyle::with_template(
+            "{bar:30} {human_pos} of {human_len} events, {per_sec}, {eta} left",
+        )
+        .expect("the template is well formed");
+        let now = Instant::now();
+        Self {
+            bar: ProgressBar::new(end.major()).with_style(style),
+            started: now,
+            last_line: now,
+            events: 0,
+            with_lines: !std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// An event at `position` was worked on.
+    #[expect(clippy::disallowed_methods, reason = "progress is shown in real time and decides nothing")]
+    pub(super) fn advance(&mut self, position: Position) {
+        self.events += 1;
+        if self.events.is_multiple_of(1024) {
+            self.bar.set_position(position.major());
+            if self.with_lines && self.last_line.elapsed() >= LINE_INTERVAL {
+                self.last_line = Instant::now();
+                self.tell_line();
+            }
+        }
+    }
+
+    /// Removes the bar; how many events there were, and how many a second.
+    #[expect(clippy::disallowed_methods, reason = "progress is shown in real time and decides nothing")]
+    pub(super) fn finish(self) -> Rate {
+        self.bar.finish_and_clear();
+        Rate {
+            events: self.events,
+            seconds: self.started.elapsed().as_secs_f64(),
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "progress of a command-line tool")]
+    fn tell_line(&self) {
+        eprintln!("{} events", HumanCount(self.events));
+    }
+}
+
+/// How much was done in which time.
+pub(super) struct Rate {
+    /// Events worked on.
+    pub events: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+impl Rate {
+    /// Events a second.
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    pub(super) fn per_second(&self) -> f64 {
+        self.events as f64 / self.seconds.max(1e-6)
+    }
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} events in {:.2} s ({:.0} events/s)",
+            HumanCount(self.events),
+            self.seconds,
+            self.per_second()
+        )
+    }
+}

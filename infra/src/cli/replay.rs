@@ -1,0 +1,76 @@
+//! `satpostd replay`: folds history into fresh projections, up to any position. Changes nothing.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use satpost_commands::ports::EventLog as _;
+use satpost_domain::Position;
+use satpost_projections::ReadModel;
+use satpost_projections::source::{EventSource as _, Item};
+use serde_json::json;
+
+use super::progress::{Progress, Rate};
+use super::{DataFolder, block_on};
+use crate::event_log::StoredEventLog;
+
+/// What to replay.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReplayArguments {
+    #[command(flatten)]
+    folder: DataFolder,
+    /// Stop after this position; the end of the log when it is not given.
+    #[arg(long, value_name = "POSITION")]
+    to: Option<Position>,
+    /// Write one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
+    let log = arguments.folder.open_log()?;
+    let (read_model, rate) = block_on(fold(&log, arguments.to))??;
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        let projections: Vec<_> = read_model
+            .digests()
+            .into_iter()
+            .map(|(name, digest)| json!({ "name": name, "digest": digest }))
+            .collect();
+        let summary = json!({
+            "position": read_model.position().to_string(),
+            "events": rate.events,
+            "seconds": rate.seconds,
+            "events_per_second": rate.per_second(),
+            "projections": projections,
+        });
+        writeln!(out, "{summary}")?;
+    } else {
+        writeln!(out, "replayed {rate}, up to position {}", read_model.position())?;
+        for (name, digest) in read_model.digests() {
+            writeln!(out, "  {name:<20} {digest}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Folds everything up to `to`, or to the end as it is now, with a progress bar.
+pub(super) async fn fold(log: &StoredEventLog, to: Option<Position>) -> anyhow::Result<(Arc<ReadModel>, Rate)> {
+    let head = log.head().await?;
+    let end = to.map_or(head, |to| to.min(head));
+    let read_model = Arc::new(ReadModel::default());
+    let mut progress = Progress::new(end);
+    let mut items = log.follow(Position::START);
+    while read_model.position() < end {
+        match items.next().await {
+            Some(Ok(Item::Event(envelope))) if envelope.position <= end => {
+                read_model.apply(&envelope);
+                progress.advance(envelope.position);
+            }
+            Some(Ok(Item::CheckpointAt(_))) => {}
+            Some(Ok(Item::Event(_) | Item::CaughtUp)) | None => break,
+            Some(Err(error)) => return Err(error.into()),
+        }
+    }
+    Ok((read_model, progress.finish()))
+}

@@ -1,0 +1,167 @@
+//! What must hold between values before the server starts.
+
+use std::net::SocketAddr;
+
+use satpost_domain::network::Network;
+
+use crate::config::Config;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A source does not parse, or names a key that does not exist.
+    #[error("the configuration cannot be read: {0}")]
+    Unreadable(String),
+    /// The network has no such name.
+    #[error("network: {0}")]
+    Network(#[from] satpost_domain::network::UnknownNetwork),
+    /// The API would speak plain HTTP to the world.
+    #[error(
+        "server.listen is {0}, which is not loopback, and the server speaks plain HTTP; put a TLS proxy in front and set server.behind_tls_proxy = true"
+    )]
+    PlainHttpBeyondLoopback(SocketAddr),
+    /// Operator routes have no authentication.
+    #[error("server.operator_listen is {0}; operator routes are served on loopback only")]
+    OperatorsBeyondLoopback(SocketAddr),
+    /// A node is configured by half.
+    #[error("node.rpc_url is set, so {0} is needed as well")]
+    NodeIncomplete(&'static str),
+    /// Both topics would share one high-water mark.
+    #[error("node.zmq_sequence and node.zmq_rawtx are both {0}; give each topic an address of its own, or messages are lost in every large block")]
+    ZmqShared(String),
+    /// A rate of zero would refuse everything.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+}
+
+impl ConfigError {
+    pub(super) fn unreadable(error: figment::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+impl Config {
+    /// Checks what [`Config::load`] has read.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        self.network.parse::<Network>()?;
+        self.check_listeners()?;
+        self.check_node()
+    }
+
+    fn check_listeners(&self) -> Result<(), ConfigError> {
+        let server = &self.server;
+        if !server.listen.ip().is_loopback() && !server.behind_tls_proxy {
+            return Err(ConfigError::PlainHttpBeyondLoopback(server.listen));
+        }
+        if !server.operator_listen.ip().is_loopback() {
+            return Err(ConfigError::OperatorsBeyondLoopback(server.operator_listen));
+        }
+        if server.requests_per_second == 0 {
+            return Err(ConfigError::Zero("server.requests_per_second"));
+        }
+        if server.requests_burst == 0 {
+            return Err(ConfigError::Zero("server.requests_burst"));
+        }
+        Ok(())
+    }
+
+    fn check_node(&self) -> Result<(), ConfigError> {
+        if !self.has_node() {
+            return Ok(());
+        }
+        let node = &self.node;
+        if node.rpc_cookie.is_none() && node.rpc_user.is_none() {
+            return Err(ConfigError::NodeIncomplete("node.rpc_cookie or node.rpc_user"));
+        }
+        if node.rpc_user.is_some() && node.rpc_password_file.is_none() {
+            return Err(ConfigError::NodeIncomplete("node.rpc_password_file"));
+        }
+        if node.zmq_sequence.is_empty() {
+            return Err(ConfigError::NodeIncomplete("node.zmq_sequence"));
+        }
+        if node.zmq_rawtx.is_empty() {
+            return Err(ConfigError::NodeIncomplete("node.zmq_rawtx"));
+        }
+        if node.zmq_rawtx == node.zmq_sequence {
+            return Err(ConfigError::ZmqShared(node.zmq_rawtx.clone()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
+        let mut config = Config::default();
+        change(&mut config);
+        config.check()
+    }
+
+    fn with_node(change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
+        with(|config| {
+            config.node.rpc_url = "http://127.0.0.1:8332".to_owned();
+            config.node.rpc_cookie = Some("cookie".into());
+            config.node.zmq_sequence = "tcp://127.0.0.1:1".to_owned();
+            config.node.zmq_rawtx = "tcp://127.0.0.1:2".to_owned();
+            change(config);
+        })
+    }
+
+    #[test]
+    fn the_defaults_hold() {
+        with(|_| ()).unwrap();
+        with_node(|_| ()).unwrap();
+    }
+
+    #[test]
+    fn refuses_plain_http_beyond_loopback() {
+        let listen = SocketAddr::from(([0, 0, 0, 0], 80));
+        assert!(matches!(
+            with(|config| config.server.listen = listen),
+            Err(ConfigError::PlainHttpBeyondLoopback(address)) if address == listen
+        ));
+        with(|config| {
+            config.server.listen = listen;
+            config.server.behind_tls_proxy = true;
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn refuses_operator_routes_beyond_loopback() {
+        assert!(matches!(
+            with(|config| config.server.operator_listen = SocketAddr::from(([10, 0, 0, 1], 80))),
+            Err(ConfigError::OperatorsBeyondLoopback(_))
+        ));
+    }
+
+    #[test]
+    fn refuses_half_a_node() {
+        assert!(matches!(
+            with_node(|config| config.node.rpc_cookie = None),
+            Err(ConfigError::NodeIncomplete("node.rpc_cookie or node.rpc_user"))
+        ));
+        assert!(matches!(
+            with_node(|config| config.node.zmq_sequence = String::new()),
+            Err(ConfigError::NodeIncomplete("node.zmq_sequence"))
+        ));
+    }
+
+    #[test]
+    fn refuses_topics_that_share_an_address() {
+        assert!(matches!(
+            with_node(|config| config.node.zmq_rawtx = config.node.zmq_sequence.clone()),
+            Err(ConfigError::ZmqShared(_))
+        ));
+    }
+
+    #[test]
+    fn refuses_an_unknown_network() {
+        assert!(matches!(
+            with(|config| config.network = "mainet".to_owned()),
+            Err(ConfigError::Network(_))
+        ));
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of adapters against real counterparts.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod push;

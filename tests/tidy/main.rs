@@ -1,0 +1,8 @@
+//! What keeps the house in order: layers, file shapes, documents that match the code.
+//!
+//! With `UPDATE_DOCS=1` the generated documents are written instead of compared.
+
+mod documents;
+mod generated;
+mod layers;
+mod source;
