@@ -32,8 +32,10 @@ pub const CONTENT_BYTES_MAX: usize =
     MESSAGE_BYTES_MAX - SEAL_BYTES - HEADER_BYTES - SIGNATURE_BYTES;
 
 const SIGNATURE_CONTEXT: &[u8] = b"satpost/message/1\0";
-const KIND_TEXT: u8 = 1;
-const KIND_CARD: u8 = 2;
+/// The kind of [`Content::Text`].
+pub const KIND_TEXT: u8 = 1;
+/// The kind of [`Content::Card`].
+pub const KIND_CARD: u8 = 2;
 
 /// Names a run of messages from one sender to one recipient.
 pub type Series = [u8; 16];
