@@ -3,6 +3,7 @@
 pub mod faulty_store;
 pub mod http_server;
 pub mod node;
+pub mod process;
 pub mod push_receiver;
 pub mod push_service;
 pub mod signed_request;
