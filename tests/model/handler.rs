@@ -389,7 +389,7 @@ async fn check(cluster: &Cluster, answers: &BTreeMap<CommandId, AcceptedMessage>
 }
 
 proptest! {
-    #![proptest_config(config(128))]
+    #![proptest_config(config(512))]
 
     #[test]
     fn everything_happens_exactly_once_whatever_goes_wrong(plan in plan()) {

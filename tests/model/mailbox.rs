@@ -221,7 +221,7 @@ fn message_id(number: u64) -> MessageId {
 }
 
 proptest! {
-    #![proptest_config(config(192))]
+    #![proptest_config(config(96))]
 
     #[test]
     fn does_what_a_list_of_everything_it_accepted_says(

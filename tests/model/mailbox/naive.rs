@@ -57,7 +57,8 @@ impl Naive {
 
     /// The last message that an acknowledgement ended.
     pub(super) fn last_acknowledged_message(&self) -> u64 {
-        self.seqs(|_, message| message.fate == Fate::Acknowledged).last().copied().unwrap_or(0)
+        let acknowledged = |message: &Message| message.fate == Fate::Acknowledged;
+        self.messages.iter().rposition(acknowledged).map_or(0, |index| index as u64 + 1)
     }
 
     /// The payloads of all messages that ended.
