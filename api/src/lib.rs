@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The HTTP API of Satpost: who asks, what is asked, and how it is answered.
+//!
+//! # Layout
+//! - [`server`]: listeners, limits of connections, graceful stop; [`config`] and [`ports`]: what it
+//!   is given; [`state`]: what every request sees.
+//! - [`routes`]: one table of operations and their handlers, each named like its command or query.
+//! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
+//! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
+//! - [`openapi`]: the description that is generated from all of this.
+
+mod address;
+pub mod config;
+mod extract;
+mod fetch;
+pub mod metrics;
+mod observe;
+pub mod openapi;
+pub mod ports;
+mod problem;
+mod rate_limit;
+mod respond;
+pub mod routes;
+pub mod server;
+mod signature;
+pub mod state;
+
+pub use config::{ApiConfig, Rate, RateLimits};
+pub use ports::ApiPorts;
+pub use server::{Listeners, run};
+pub use state::ApiState;

@@ -40,9 +40,27 @@ pub const ADDRESSES_PER_REQUEST_MAX: usize = 100;
 pub const SCRIPT_BYTES_MAX: usize = 128;
 /// How many transactions one query answers at most.
 pub const TRANSACTIONS_PER_PAGE_MAX: usize = 100;
+/// How many steps of a transaction's way are kept: the first and the latest.
+pub const TRANSACTION_STEPS_MAX: usize = 32;
 
 /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
 pub const REORG_BLOCKS_MAX: usize = 288;
+/// How many notifications of the node wait for the watcher; more are a gap, which is made good.
+pub const NODE_NOTICES_MAX: usize = 16_384;
+/// How many bytes of announced transactions wait for their sequence notification.
+pub const NODE_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How many transactions one call asks of the node.
+pub const NODE_BODIES_PER_CALL_MAX: usize = 100;
+/// How long the node may take to answer one call.
+pub const NODE_CALL_MAX: Duration = Duration::from_secs(30);
+/// How often the watcher compares its tip and mempool with the node's.
+pub const NODE_HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long a removal from the mempool waits for the transaction that took the place.
+pub const NODE_REMOVAL_HOLD: Duration = Duration::from_millis(250);
+/// The first wait after the node failed; it doubles up to [`NODE_RETRY_MAX`].
+pub const NODE_RETRY_MIN: Duration = Duration::from_millis(250);
+/// The longest wait after the node failed.
+pub const NODE_RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// The longest push endpoint, in bytes.
 pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
@@ -89,6 +107,8 @@ pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 pub const EVENT_KIND_BYTES_MAX: usize = 255;
 /// The largest payload beside the log, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// How many payloads can lie beside the log at a time.
+pub const PAYLOADS_MAX: usize = 16 * 1024 * 1024;
 /// How many events one append takes.
 pub const EVENTS_PER_APPEND_MAX: usize = 4_096;
 /// How many payloads one append erases.
@@ -105,5 +125,17 @@ pub const SIGNATURE_LIFETIME_MAX: Duration = Duration::from_secs(120);
 pub const JSON_BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a request body may take to arrive.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a request body may make no progress before the minimum rate is asked of it.
+pub const BODY_GRACE: Duration = Duration::from_secs(3);
+/// The slowest a request body may arrive after [`BODY_GRACE`], in bytes per second on average.
+pub const BODY_BYTES_PER_SEC_MIN: u64 = 512;
+/// The largest request line and headers together, in bytes.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How many signature nonces are remembered. A full memory refuses requests, it never forgets.
+pub const SIGNATURE_NONCES_MAX: usize = 1 << 20;
+/// How many keys and how many peers the rate limiter remembers at once.
+pub const RATE_LIMITED_MAX: usize = 1 << 18;
+/// How many fetches may wait for a message at once; one more is answered at once.
+pub const FETCHES_WAITING_MAX: usize = 16 * 1024;
 /// How long a query waits until the projections have reached `Satpost-Min-Position`.
 pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(5);

@@ -3,18 +3,22 @@
 //! # Layout
 //! - [`projection`]: the shape every projection has; [`source`]: where its events come from.
 //! - [`client_directory`], [`mailbox_queue`], [`watched_scripts`], [`transaction_status`],
-//!   [`push_outbox`]: the projections.
+//!   [`push_outbox`]: the projections. Each can be rebuilt alone.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
-//! - [`runner`]: snapshot, catch-up, follow; rebuild is the same from an empty state.
-#![allow(clippy::todo)]
+//! - [`arrivals`]: who waits for a message.
+//! - [`runner`]: catch-up and follow; rebuild is the same from an empty state.
 
+pub mod arrivals;
 pub mod client_directory;
 pub mod mailbox_queue;
+mod per_client;
 pub mod projection;
 pub mod push_outbox;
 pub mod read_model;
 pub mod runner;
+mod snapshot;
 pub mod source;
+mod stream_owner;
 pub mod transaction_status;
 pub mod watched_scripts;
 

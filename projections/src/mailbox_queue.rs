@@ -1,10 +1,20 @@
 //! What waits in each mailbox, in the order in which it is delivered.
 
+use std::collections::{BTreeSet, HashMap};
+
 use satpost_domain::ids::{ChainHash, Digest};
-use satpost_domain::mailbox::{GoneReason, ParkReason, SizeBucket};
-use satpost_domain::{ClientId, Envelope, MessageId, MessagingKey, Timestamp};
+use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, SizeBucket};
+use satpost_domain::{ClientId, Envelope, Event, MessageId, MessagingKey, Timestamp};
 
 use crate::projection::{Projection, SnapshotError};
+use crate::stream_owner::mailbox_of;
+
+mod queue;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use queue::Queue;
 
 /// A place in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +55,8 @@ pub struct QueuePage {
     pub messages: Vec<QueuedMessage>,
     /// True when more waits behind the last one.
     pub more: bool,
-    /// The end of what this page delivers. Never beyond it: whoever knows the chain at a message
-    /// may acknowledge through it.
+    /// The end of what this page delivers; of what is acknowledged when it delivers nothing. Never
+    /// beyond it: whoever knows the chain at a message may acknowledge through it.
     pub head: QueueHead,
 }
 
@@ -65,9 +75,14 @@ pub struct QueueSummary {
     pub acknowledged: u64,
 }
 
-/// The projection.
+/// The projection. A mailbox that is closed and holds nothing is forgotten: its owner is retired,
+/// so nobody can ask for what is left of it.
 #[derive(Debug, Default)]
-pub struct MailboxQueue {}
+pub struct MailboxQueue {
+    queues: HashMap<MessagingKey, Queue>,
+    /// When the first message of each mailbox that holds any runs out of time.
+    deadlines: BTreeSet<(Timestamp, MessagingKey)>,
+}
 
 impl MailboxQueue {
     /// Up to `max_messages` and `max_bytes` (at least one message) after the message `after`, or
@@ -80,36 +95,72 @@ impl MailboxQueue {
         max_messages: usize,
         max_bytes: usize,
     ) -> Option<QueuePage> {
-        let _ = (mailbox, after, max_messages, max_bytes);
-        todo!()
+        let queue = self.queues.get(mailbox)?;
+        Some(queue.page(after, max_messages, max_bytes))
     }
 
     /// Parked messages by ascending seq.
     #[must_use]
     pub fn parked(&self, mailbox: &MessagingKey) -> Option<Vec<QueuedMessage>> {
-        let _ = mailbox;
-        todo!()
+        let queue = self.queues.get(mailbox)?;
+        Some(queue.parked().cloned().collect())
     }
 
     /// Depth, bytes and age of a queue.
     #[must_use]
     pub fn summary(&self, mailbox: &MessagingKey) -> Option<QueueSummary> {
-        let _ = mailbox;
-        todo!()
+        self.queues.get(mailbox).map(Queue::summary)
     }
 
     /// Who owns the mailbox, while it takes messages.
     #[must_use]
     pub fn owner(&self, mailbox: &MessagingKey) -> Option<ClientId> {
-        let _ = mailbox;
-        todo!()
+        let queue = self.queues.get(mailbox)?;
+        (!queue.closed).then_some(queue.owner)
     }
 
-    /// Up to `max` mailboxes that hold a message whose time has run out.
+    /// Up to `max` mailboxes that hold a message whose time has run out, the longest overdue first.
     #[must_use]
     pub fn expired(&self, now: Timestamp, max: usize) -> Vec<MessagingKey> {
-        let _ = (now, max);
-        todo!()
+        self.deadlines
+            .iter()
+            .take_while(|(deadline, _)| *deadline <= now)
+            .take(max)
+            .map(|(_, mailbox)| *mailbox)
+            .collect()
+    }
+
+    /// How many mailboxes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// True when there is no mailbox.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Changes a mailbox, then brings the index of deadlines in line with it.
+    fn change(&mut self, mailbox: MessagingKey, change: impl FnOnce(&mut Queue)) {
+        let Some(queue) = self.queues.get_mut(&mailbox) else {
+            return;
+        };
+        let before = queue.deadline();
+        change(queue);
+        let after = queue.deadline();
+        if queue.closed && queue.is_drained() {
+            self.queues.remove(&mailbox);
+        }
+        if before != after {
+            if let Some(deadline) = before {
+                self.deadlines.remove(&(deadline, mailbox));
+            }
+            if let Some(deadline) = after {
+                self.deadlines.insert((deadline, mailbox));
+            }
+        }
     }
 }
 
@@ -117,15 +168,69 @@ impl Projection for MailboxQueue {
     const NAME: &'static str = "mailbox_queue";
     const VERSION: u32 = 1;
 
-    fn apply(&mut self, _envelope: &Envelope) {
-        todo!()
+    fn apply(&mut self, envelope: &Envelope) {
+        let Event::Mailbox(event) = &envelope.event else {
+            return;
+        };
+        let Some(mailbox) = mailbox_of(&envelope.stream) else {
+            return;
+        };
+        match *event {
+            MailboxEvent::MailboxOpened { owner, .. } => {
+                self.queues
+                    .entry(mailbox)
+                    .or_insert_with(|| Queue::new(owner, mailbox));
+            }
+            MailboxEvent::MessageAccepted {
+                seq,
+                id,
+                size,
+                digest,
+                chain,
+                at,
+                expires_at,
+            } => {
+                let message = QueuedMessage {
+                    seq,
+                    id,
+                    size,
+                    digest,
+                    chain,
+                    accepted_at: at,
+                    expires_at,
+                    gone: None,
+                    parked: None,
+                };
+                self.change(mailbox, |queue| queue.accept(message));
+            }
+            MailboxEvent::MessageParked { seq, reason, .. } => {
+                self.change(mailbox, |queue| queue.park(seq, reason));
+            }
+            MailboxEvent::MessagesAcknowledged { through, .. } => {
+                self.change(mailbox, |queue| queue.acknowledge(through));
+            }
+            MailboxEvent::ParkedMessagesAcknowledged { ref seqs, .. } => {
+                self.change(mailbox, |queue| queue.acknowledge_parked(seqs));
+            }
+            MailboxEvent::MessageGone { seq, reason, .. } => {
+                self.change(mailbox, |queue| queue.lose(seq, reason));
+            }
+            MailboxEvent::MailboxClosed { .. } => {
+                self.change(mailbox, |queue| queue.closed = true);
+            }
+        }
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        todo!()
+        stored::snapshot(&self.queues)
     }
 
-    fn restore(_bytes: &[u8]) -> Result<Self, SnapshotError> {
-        todo!()
+    fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let queues = stored::restore(bytes)?;
+        let deadlines = queues
+            .iter()
+            .filter_map(|(mailbox, queue)| Some((queue.deadline()?, *mailbox)))
+            .collect();
+        Ok(Self { queues, deadlines })
     }
 }

@@ -1,12 +1,38 @@
 //! Which phones have to be woken, and which codes have to be sent.
 //!
 //! A trigger is a message accepted for a client, or a change of a transaction that touches one of
-//! its scripts. The outbox counts triggers per client; a wake-up covers all triggers so far.
+//! its scripts. Triggers are numbered over the whole log, for whomever they are meant; a wake-up
+//! covers all triggers up to a number.
+//!
+//! A count for each client would not do: a rebuild does not see triggers of scripts that are no
+//! longer watched, because those scripts are erased. It would count less than was counted before,
+//! and a client that was woken through its 5th trigger would miss its next one. A number that no
+//! erasure can change has no such hole. For the same reason a client's last trigger is taken over
+//! the scripts it watches now.
 
+use std::collections::HashMap;
+use std::ops::Bound;
+
+use satpost_domain::chain::ChainEvent;
+use satpost_domain::client::ClientEvent;
+use satpost_domain::ids::ScriptHash;
+use satpost_domain::mailbox::MailboxEvent;
 use satpost_domain::push::PushRegistration;
-use satpost_domain::{ClientId, Envelope, PushTargetId};
+use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::{
+    ClientId, Envelope, Event, MessagingKey, PushTargetId, Sealed, StreamId, WatchId,
+};
 
+use crate::per_client::PerClient;
 use crate::projection::{Projection, SnapshotError};
+use crate::stream_owner::{client_of, mailbox_of};
+
+mod accounts;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use accounts::{Accounts, Stage, Target};
 
 /// What one client's phone is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +50,7 @@ pub struct DuePush {
 /// What is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueKind {
-    /// A wake-up that covers this many triggers.
+    /// A wake-up that covers every trigger up to this number.
     Wake {
         /// To be recorded once the push service took it.
         through: u64,
@@ -33,17 +59,188 @@ pub enum DueKind {
     Verification,
 }
 
-/// The projection.
+/// The projection. It knows owners of mailboxes and watchers of scripts by itself, so that it can
+/// be rebuilt alone.
 #[derive(Debug, Default)]
-pub struct PushOutbox {}
+pub struct PushOutbox {
+    /// The number of the last trigger in the log.
+    triggers: u64,
+    /// Whose messages trigger whom; open mailboxes of clients that are not retired.
+    mailboxes: HashMap<MessagingKey, ClientId>,
+    /// Who watches a script, each with the last trigger it was for them; 0 when there was none.
+    watchers: HashMap<ScriptHash, PerClient<u64>>,
+    accounts: Accounts,
+}
 
 impl PushOutbox {
     /// Up to `max` owed pushes, by ascending client after `after`. A verification stays due until
-    /// the target is verified, dead, removed or its code has expired; the caller paces repeats.
+    /// the target is verified, dead or removed, its code has expired by the clock of the log, or
+    /// too many wrong codes came back; the caller paces repeats.
     #[must_use]
     pub fn due(&self, after: Option<ClientId>, max: usize) -> Vec<DuePush> {
-        let _ = (after, max);
-        todo!()
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.accounts.due(from).take(max).collect()
+    }
+
+    /// How many clients are owed a push.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.accounts.owed()
+    }
+
+    fn apply_client(&mut self, client: ClientId, event: &ClientEvent) {
+        match *event {
+            ClientEvent::PushTargetSet {
+                id,
+                ref registration,
+                code_expires_at,
+                ..
+            } => self.accounts.change(client, |account| {
+                account.target = Some(Target {
+                    id,
+                    stage: Stage::Pending {
+                        code_expires_at,
+                        attempts: 0,
+                    },
+                    registration: registration.as_option().cloned(),
+                });
+            }),
+            ClientEvent::PushTargetVerified { id, .. } => self.accounts.change(client, |account| {
+                if let Some(target) = account.target_mut(id) {
+                    target.stage = Stage::Active;
+                }
+            }),
+            ClientEvent::PushCodeRefused { id, .. } => self.accounts.change(client, |account| {
+                if let Some(target) = account.target_mut(id) {
+                    target.refuse_code();
+                }
+            }),
+            ClientEvent::PushTargetRemoved { id, .. } | ClientEvent::PushTargetDead { id, .. } => {
+                self.accounts.change(client, |account| {
+                    if account.target_mut(id).is_some() {
+                        account.target = None;
+                    }
+                });
+            }
+            ClientEvent::PushWoken { through, .. } => {
+                // Never below a number that was given out, even if older events were dropped.
+                self.triggers = self.triggers.max(through);
+                self.accounts.change(client, |account| {
+                    account.woken_through = account.woken_through.max(through);
+                });
+            }
+            ClientEvent::ClientRetired { .. } => self.retire(client),
+            ClientEvent::ClientRegistered { .. } | ClientEvent::MessagingKeyRotated { .. } => {}
+        }
+    }
+
+    fn apply_mailbox(&mut self, stream: &StreamId, event: &MailboxEvent) {
+        let Some(mailbox) = mailbox_of(stream) else {
+            return;
+        };
+        match *event {
+            MailboxEvent::MailboxOpened { owner, .. } => {
+                self.mailboxes.insert(mailbox, owner);
+                self.accounts.change(owner, |account| {
+                    account.mailboxes.insert(mailbox);
+                });
+            }
+            MailboxEvent::MessageAccepted { .. } => {
+                self.triggers += 1;
+                if let Some(owner) = self.mailboxes.get(&mailbox) {
+                    self.accounts.change(*owner, |account| {
+                        account.message_trigger = self.triggers;
+                    });
+                }
+            }
+            MailboxEvent::MailboxClosed { .. } => {
+                if let Some(owner) = self.mailboxes.remove(&mailbox) {
+                    self.accounts.change(owner, |account| {
+                        account.mailboxes.remove(&mailbox);
+                    });
+                }
+            }
+            MailboxEvent::MessageParked { .. }
+            | MailboxEvent::MessagesAcknowledged { .. }
+            | MailboxEvent::ParkedMessagesAcknowledged { .. }
+            | MailboxEvent::MessageGone { .. } => {}
+        }
+    }
+
+    fn watch(&mut self, client: ClientId, id: WatchId, script: ScriptHash) {
+        self.watchers
+            .entry(script)
+            .and_modify(|watchers| watchers.insert(client, 0))
+            .or_insert(PerClient::One(client, 0));
+        self.accounts.change(client, |account| {
+            account.watches.insert(id, script);
+        });
+    }
+
+    fn unwatch(&mut self, client: ClientId, id: WatchId) {
+        let Some(script) = self
+            .accounts
+            .get(&client)
+            .and_then(|account| account.watches.get(&id))
+            .copied()
+        else {
+            return;
+        };
+        let trigger = self.forget_watcher(&client, &script);
+        let watchers = &self.watchers;
+        self.accounts.change(client, |account| {
+            account.watches.remove(&id);
+            // Only when the script was the last trigger does another one take its place.
+            if trigger > 0 && trigger == account.transaction_trigger {
+                account.transaction_trigger = account
+                    .watches
+                    .values()
+                    .filter_map(|script| watchers.get(script)?.get(&client).copied())
+                    .max()
+                    .unwrap_or(0);
+            }
+        });
+    }
+
+    /// Takes `client` from the watchers of `script` and gives back the last trigger it was for it.
+    fn forget_watcher(&mut self, client: &ClientId, script: &ScriptHash) -> u64 {
+        let Some(watchers) = self.watchers.get_mut(script) else {
+            return 0;
+        };
+        match watchers.remove(client) {
+            Some((trigger, true)) => trigger,
+            Some((trigger, false)) => {
+                self.watchers.remove(script);
+                trigger
+            }
+            None => 0,
+        }
+    }
+
+    /// A transaction that touches `script` changed.
+    fn touch(&mut self, script: &ScriptHash) {
+        self.triggers += 1;
+        let Some(watchers) = self.watchers.get_mut(script) else {
+            return;
+        };
+        for (client, trigger) in watchers.iter_mut() {
+            *trigger = self.triggers;
+            self.accounts.change(*client, |account| {
+                account.transaction_trigger = self.triggers;
+            });
+        }
+    }
+
+    fn retire(&mut self, client: ClientId) {
+        let Some(account) = self.accounts.remove(&client) else {
+            return;
+        };
+        for mailbox in &account.mailboxes {
+            self.mailboxes.remove(mailbox);
+        }
+        for script in account.watches.values() {
+            self.forget_watcher(&client, script);
+        }
     }
 }
 
@@ -51,15 +248,61 @@ impl Projection for PushOutbox {
     const NAME: &'static str = "push_outbox";
     const VERSION: u32 = 1;
 
-    fn apply(&mut self, _envelope: &Envelope) {
-        todo!()
+    fn apply(&mut self, envelope: &Envelope) {
+        self.accounts.lapse_codes(envelope.metadata.recorded_at);
+        match &envelope.event {
+            Event::Client(event) => {
+                if let Some(client) = client_of(&envelope.stream) {
+                    self.apply_client(client, event);
+                }
+            }
+            Event::Mailbox(event) => self.apply_mailbox(&envelope.stream, event),
+            Event::Watchlist(event) => {
+                let Some(client) = client_of(&envelope.stream) else {
+                    return;
+                };
+                match event {
+                    WatchlistEvent::AddressWatched {
+                        id,
+                        script: Sealed::Present(script),
+                        ..
+                    } => self.watch(client, *id, script.hash()),
+                    WatchlistEvent::AddressWatched {
+                        script: Sealed::Erased,
+                        ..
+                    } => {}
+                    WatchlistEvent::AddressUnwatched { id, .. } => self.unwatch(client, *id),
+                }
+            }
+            Event::Chain(event) => {
+                if let Some(script) = touched_script(event) {
+                    self.touch(script);
+                }
+            }
+        }
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        todo!()
+        stored::snapshot(self)
     }
 
-    fn restore(_bytes: &[u8]) -> Result<Self, SnapshotError> {
-        todo!()
+    fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        stored::restore(bytes)
+    }
+}
+
+/// The script that a change of a transaction touches.
+fn touched_script(event: &ChainEvent) -> Option<&ScriptHash> {
+    match event {
+        ChainEvent::TransactionSeen { touch, .. }
+        | ChainEvent::TransactionConfirmed { touch, .. } => Some(&touch.script_hash),
+        ChainEvent::TransactionUnconfirmed { script_hash, .. }
+        | ChainEvent::TransactionReplaced { script_hash, .. }
+        | ChainEvent::TransactionEvicted { script_hash, .. } => Some(script_hash),
+        ChainEvent::EpochStarted { .. }
+        | ChainEvent::BlockConnected { .. }
+        | ChainEvent::BlockDisconnected { .. }
+        | ChainEvent::FeedGap { .. }
+        | ChainEvent::FeedRestored { .. } => None,
     }
 }

@@ -1,10 +1,24 @@
 //! What became of every transaction that touches a watched script.
+//!
+//! Records stay after their script is unwatched: which scripts were watched at some moment of the
+//! past is not known to a rebuild, since it may have been erased.
 
-use satpost_domain::chain::{BlockRef, ReplacedIn};
+use std::collections::HashMap;
+
+use satpost_domain::chain::{BlockRef, ChainEvent, ReplacedIn, Touch};
 use satpost_domain::ids::{ScriptHash, Txid};
-use satpost_domain::{Envelope, Position, Timestamp};
+use satpost_domain::{Envelope, Event, Position, Timestamp};
 
 use crate::projection::{Projection, SnapshotError};
+
+mod chain_tip;
+mod history;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use chain_tip::ChainTip;
+use history::{History, merge_changes};
 
 /// One step of a transaction's way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,14 +68,19 @@ pub struct TransactionRecord {
     pub received_sat: u64,
     /// What it takes from the script, in satoshi.
     pub spent_sat: u64,
-    /// Its way so far, oldest first; the last step is where it is now. Bounded: the oldest steps
-    /// between the first and the last are dropped.
+    /// Its way so far, oldest first; the last step is where it is now. Bounded by
+    /// [`satpost_domain::limits::TRANSACTION_STEPS_MAX`]: the oldest steps after the first are
+    /// dropped.
     pub steps: Vec<Step>,
 }
 
 /// The projection.
 #[derive(Debug, Default)]
-pub struct TransactionStatus {}
+pub struct TransactionStatus {
+    histories: HashMap<ScriptHash, History>,
+    tip: ChainTip,
+    gap_open: bool,
+}
 
 impl TransactionStatus {
     /// Up to `max` transactions that touch one of `scripts` and changed after `after`, by the
@@ -73,20 +92,37 @@ impl TransactionStatus {
         after: Position,
         max: usize,
     ) -> Vec<TransactionRecord> {
-        let _ = (scripts, after, max);
-        todo!()
+        let histories = scripts
+            .iter()
+            .filter_map(|script| Some((script, self.histories.get(script)?)));
+        merge_changes(histories, after, max)
     }
 
     /// The tip of the chain as it is in the log.
     #[must_use]
     pub fn tip(&self) -> Option<BlockRef> {
-        todo!()
+        self.tip.get()
     }
 
     /// True while something may have been missed and is not yet made good.
     #[must_use]
     pub fn gap_open(&self) -> bool {
-        todo!()
+        self.gap_open
+    }
+
+    /// A transaction was seen with what it does to a script.
+    fn sight(&mut self, txid: Txid, touch: &Touch, step: Step) {
+        self.histories
+            .entry(touch.script_hash)
+            .or_default()
+            .sight(txid, touch, step);
+    }
+
+    /// Something happened to a transaction that was seen before.
+    fn move_on(&mut self, txid: Txid, script_hash: ScriptHash, step: Step) {
+        if let Some(history) = self.histories.get_mut(&script_hash) {
+            history.move_on(txid, step);
+        }
     }
 }
 
@@ -94,15 +130,59 @@ impl Projection for TransactionStatus {
     const NAME: &'static str = "transaction_status";
     const VERSION: u32 = 1;
 
-    fn apply(&mut self, _envelope: &Envelope) {
-        todo!()
+    fn apply(&mut self, envelope: &Envelope) {
+        let Event::Chain(event) = &envelope.event else {
+            return;
+        };
+        let step = |state| Step {
+            position: envelope.position,
+            recorded_at: envelope.metadata.recorded_at,
+            state,
+        };
+        match *event {
+            ChainEvent::EpochStarted { tip, .. } => self.tip = ChainTip::start(tip),
+            ChainEvent::BlockConnected {
+                block, previous, ..
+            } => self.tip.connect(block, previous),
+            ChainEvent::BlockDisconnected { block } => self.tip.disconnect(block),
+            ChainEvent::TransactionSeen {
+                txid, ref touch, ..
+            } => self.sight(txid, touch, step(Status::Seen)),
+            ChainEvent::TransactionConfirmed {
+                txid,
+                ref touch,
+                block,
+                ..
+            } => self.sight(txid, touch, step(Status::Confirmed { block })),
+            ChainEvent::TransactionUnconfirmed {
+                txid,
+                script_hash,
+                block,
+            } => self.move_on(txid, script_hash, step(Status::Unconfirmed { block })),
+            ChainEvent::TransactionReplaced {
+                txid,
+                script_hash,
+                by,
+                replaced_in,
+                ..
+            } => self.move_on(
+                txid,
+                script_hash,
+                step(Status::Replaced { by, replaced_in }),
+            ),
+            ChainEvent::TransactionEvicted {
+                txid, script_hash, ..
+            } => self.move_on(txid, script_hash, step(Status::Evicted)),
+            ChainEvent::FeedGap { .. } => self.gap_open = true,
+            ChainEvent::FeedRestored { .. } => self.gap_open = false,
+        }
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        todo!()
+        stored::snapshot(self)
     }
 
-    fn restore(_bytes: &[u8]) -> Result<Self, SnapshotError> {
-        todo!()
+    fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        stored::restore(bytes)
     }
 }

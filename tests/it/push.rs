@@ -1,30 +1,17 @@
 //! The Web Push adapter against a push service.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use p256::SecretKey;
 use satpost_api_types::push::{PUSH_KIND_VERIFICATION, PUSH_KIND_WAKE, PUSH_PLAINTEXT_BYTES};
-use satpost_commands::ports::{Clock, Notifier, PushOutcome, PushPayload};
-use satpost_domain::Timestamp;
+use satpost_commands::ports::{Notifier, PushOutcome, PushPayload};
 use satpost_domain::limits::{PUSH_REPLY_BYTES_MAX, PUSH_RETRY_AFTER_MAX, PUSH_TIMEOUT};
 use satpost_domain::push::{PushTarget, VerificationCode};
 use satpost_infra::push::{Guard, Vapid, WebPush};
+use satpost_infra::system::{SystemClock, SystemIds};
 use satpost_tests::push_receiver::PushReceiver;
 use satpost_tests::push_service::{Answer, HeadersSeen, PushService};
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the push service has a real clock"
-    )]
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
-    }
-}
 
 struct Setup {
     service: PushService,
@@ -62,7 +49,13 @@ fn vapid(seed: u8) -> Vapid {
 }
 
 fn notifier(vapid: Vapid, guard: Guard) -> WebPush {
-    WebPush::new(guard, Arc::new(vapid), Arc::new(SystemClock)).unwrap()
+    WebPush::new(
+        guard,
+        Arc::new(vapid),
+        Arc::new(SystemClock),
+        SystemIds::new(),
+    )
+    .unwrap()
 }
 
 #[tokio::test]

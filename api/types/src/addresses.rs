@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// `POST /v1/addresses` and `DELETE /v1/addresses`: 1 to 100 addresses of the server's network.
+///
+/// Both carry them in the body (RFC 9110, 9.3.5, lets an origin server say so): URLs end up in the
+/// logs of proxies, and addresses must not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddressesRequest {

@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterClientRequest {
+    /// The identity key that signs as `sig1`, 64 hexadecimal characters. It stands in the body so
+    /// that the messaging key signs it too: a proof of possession fits no other client.
+    pub client_id: String,
     /// The Ed25519 messaging key, 64 hexadecimal characters. Must differ from the identity key.
     pub messaging_key: String,
 }
@@ -26,6 +29,8 @@ pub struct RegisterClientResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateMessagingKeyRequest {
+    /// The identity key that signs as `sig1`, as in [`RegisterClientRequest`].
+    pub client_id: String,
     /// The new Ed25519 messaging key, 64 hexadecimal characters.
     pub messaging_key: String,
 }

@@ -10,3 +10,6 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
 /// Seconds a message may wait (RFC 8030, section 5.2).
 pub const TTL: &str = "ttl";
+/// Names a request in the server's log and in problems; a client may choose it (1 to 64 letters,
+/// digits, `-` and `_`), else the server does.
+pub const REQUEST_ID: &str = "x-request-id";

@@ -114,6 +114,8 @@ problem_codes! {
     TooLarge = "too-large", 413, "The body is too large";
     /// The content type is not the one the route takes.
     UnsupportedMediaType = "unsupported-media-type", 415, "The content type is not supported here";
+    /// The request line and headers are too large.
+    HeadTooLarge = "head-too-large", 431, "The request line and headers are too large";
     /// The idempotency key was used for another request.
     IdempotencyMismatch = "idempotency-mismatch", 422, "The Idempotency-Key was used for another request";
     /// A message body is not padded to one of the sizes.

@@ -3,10 +3,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine;
@@ -17,13 +13,12 @@ use p256::ecdsa::{Signature, SigningKey};
 
 use satpost_domain::Timestamp;
 use satpost_domain::limits::{PUSH_TOKEN_LIFETIME, PUSH_TOKENS_CACHED_MAX};
-use zeroize::Zeroizing;
 
 /// Signs for us at push services.
 pub struct Vapid {
     key: SigningKey,
     public_key: String,
-    subject: String,
+    contact: String,
     tokens: Mutex<HashMap<String, Token>>,
 }
 
@@ -33,41 +28,24 @@ struct Token {
     signed_at: Timestamp,
 }
 
-/// Why the key could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum VapidError {
-    /// The contact is no URI that RFC 8292 allows.
-    #[error("the push contact must begin with mailto: or https:, got {0:?}")]
-    Subject(String),
-    /// The key file could not be read or written.
-    #[error("the push key {path} cannot be used: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The key file holds something else.
-    #[error("the push key {path} is no P-256 private key in PEM")]
-    Form {
-        /// The file.
-        path: String,
-    },
-}
+/// The contact is no URI that RFC 8292 allows (section 2.1).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the push contact must begin with mailto: or https:, got {0:?}")]
+pub struct ContactError(String);
 
 impl Vapid {
     /// Takes a key and the operator's contact, `mailto:` or `https:`, which push services see.
     ///
     /// # Errors
-    /// [`VapidError::Subject`].
-    pub fn new(key: &SecretKey, subject: &str) -> Result<Self, VapidError> {
-        if !subject.starts_with("mailto:") && !subject.starts_with("https:") {
-            return Err(VapidError::Subject(subject.to_owned()));
+    /// [`ContactError`].
+    pub fn new(key: &SecretKey, contact: &str) -> Result<Self, ContactError> {
+        if !contact.starts_with("mailto:") && !contact.starts_with("https:") {
+            return Err(ContactError(contact.to_owned()));
         }
         Ok(Self {
             public_key: URL_SAFE_NO_PAD.encode(key.public_key().to_sec1_bytes()),
             key: SigningKey::from(key),
-            subject: subject.to_owned(),
+            contact: contact.to_owned(),
             tokens: Mutex::default(),
         })
     }
@@ -109,7 +87,7 @@ impl Vapid {
         let claims = serde_json::json!({
             "aud": origin,
             "exp": now.plus(PUSH_TOKEN_LIFETIME).as_secs(),
-            "sub": self.subject,
+            "sub": self.contact,
         });
         let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature: Signature = self.key.sign(signed.as_bytes());
@@ -122,45 +100,6 @@ impl fmt::Debug for Vapid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Vapid({})", self.public_key)
     }
-}
-
-/// Reads the key at `path`, in PEM as `openssl ecparam -genkey -name prime256v1` writes it. When
-/// there is no file, the key that `generate` gives is written there first, readable by its owner only.
-///
-/// # Errors
-/// [`VapidError::File`] and [`VapidError::Form`].
-pub fn read_or_create_key(
-    path: &Path,
-    generate: impl FnOnce() -> SecretKey,
-) -> Result<SecretKey, VapidError> {
-    let named = |source| VapidError::File {
-        path: path.display().to_string(),
-        source,
-    };
-    match fs::read_to_string(path).map(Zeroizing::new) {
-        Ok(pem) => SecretKey::from_pem(&pem).map_err(|_| VapidError::Form {
-            path: path.display().to_string(),
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = generate();
-            create_key_file(path, &key).map_err(named)?;
-            Ok(key)
-        }
-        Err(error) => Err(named(error)),
-    }
-}
-
-fn create_key_file(path: &Path, key: &SecretKey) -> io::Result<()> {
-    let pem = key
-        .to_sec1_pem(p256::elliptic_curve::pkcs8::LineEnding::LF)
-        .map_err(io::Error::other)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(pem.as_bytes())?;
-    file.sync_all()
 }
 
 #[cfg(test)]

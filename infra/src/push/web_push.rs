@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use p256::SecretKey;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, redirect};
-use ring::rand::{SecureRandom, SystemRandom};
 use satpost_commands::ports::{Clock, Notifier, PushOutcome, PushPayload};
 use satpost_domain::Timestamp;
 use satpost_domain::limits::{
     PUSH_CONNECT_TIMEOUT, PUSH_REPLY_BYTES_MAX, PUSH_RETRY_AFTER_MAX, PUSH_TIMEOUT, PUSH_TTL,
 };
 use satpost_domain::push::PushTarget;
-use zeroize::Zeroizing;
+
+use crate::system::SystemIds;
 
 use super::encryption::{Fresh, ReceiverKeys, encrypt};
 use super::guard::{Guard, GuardedResolver, Lookup, NoGlobalAddress, SystemLookup};
@@ -32,7 +32,7 @@ pub struct WebPush {
     guard: Arc<Guard>,
     vapid: Arc<Vapid>,
     clock: Arc<dyn Clock>,
-    random: SystemRandom,
+    random: SystemIds,
 }
 
 /// The HTTP client could not be built: the system's certificates cannot be read.
@@ -49,22 +49,20 @@ impl WebPush {
         guard: Guard,
         vapid: Arc<Vapid>,
         clock: Arc<dyn Clock>,
+        random: SystemIds,
     ) -> Result<Self, WebPushError> {
-        Self::with_lookup(guard, vapid, clock, Arc::new(SystemLookup))
+        Self::with_lookup(guard, vapid, clock, random, Arc::new(SystemLookup))
     }
 
     /// As [`WebPush::new`], with another way to find the addresses of a name.
     ///
     /// # Errors
     /// [`WebPushError`].
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this adapter is where the randomness of a push enters"
-    )]
     pub fn with_lookup(
         guard: Guard,
         vapid: Arc<Vapid>,
         clock: Arc<dyn Clock>,
+        random: SystemIds,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, WebPushError> {
         let guard = Arc::new(guard);
@@ -73,23 +71,18 @@ impl WebPush {
             guard,
             vapid,
             clock,
-            random: SystemRandom::new(),
+            random,
         })
     }
 
     fn fresh(&self) -> Fresh {
-        let mut salt = [0; 16];
-        self.fill(&mut salt);
-        Fresh {
-            key: generate_key(&self.random),
-            salt,
+        let salt = self.random.bytes();
+        loop {
+            // Fails for one draw in 2^32: zero, or not below the order of the curve.
+            if let Ok(key) = SecretKey::from_slice(&self.random.bytes::<32>()) {
+                return Fresh { key, salt };
+            }
         }
-    }
-
-    fn fill(&self, bytes: &mut [u8]) {
-        self.random
-            .fill(bytes)
-            .expect("the system gives randomness once it has started");
     }
 
     async fn push_to(
@@ -140,21 +133,6 @@ impl Notifier for WebPush {
                 let receiver = ReceiverKeys { p256dh, auth };
                 self.push_to(endpoint, receiver, &payload).await
             }
-        }
-    }
-}
-
-/// Draws a P-256 key.
-#[must_use]
-pub fn generate_key(random: &SystemRandom) -> SecretKey {
-    let mut bytes = Zeroizing::new([0; 32]);
-    loop {
-        random
-            .fill(bytes.as_mut())
-            .expect("the system gives randomness once it has started");
-        // Fails for one draw in 2^32: zero, or not below the order of the curve.
-        if let Ok(key) = SecretKey::from_slice(bytes.as_ref()) {
-            return key;
         }
     }
 }

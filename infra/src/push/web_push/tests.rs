@@ -48,6 +48,7 @@ fn web_push(lookup: impl Lookup) -> WebPush {
         Guard::default(),
         Arc::new(vapid),
         Arc::new(FixedClock),
+        SystemIds::new(),
         Arc::new(lookup),
     )
     .unwrap()

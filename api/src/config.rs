@@ -1,0 +1,100 @@
+//! What the operator decides about the API.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use satpost_domain::network::Network;
+
+/// The settings of the HTTP API. The bounds that clients may rely on are no settings: they stand in
+/// [`satpost_domain::limits`].
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// The one Bitcoin network of this server.
+    pub network: Network,
+    /// The names a signature may cover as `@authority`: host, and port unless it is the default of
+    /// the scheme; lower case.
+    pub authorities: Vec<String>,
+    /// The P-256 key of the server's Web Push (RFC 8292), base64url without padding.
+    pub vapid_key: String,
+    /// How often who may ask.
+    pub rate_limits: RateLimits,
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// Connections one worker keeps open.
+    pub connections_per_worker_max: usize,
+    /// How long requests in flight may go on after the stop signal.
+    pub shutdown_timeout: Duration,
+}
+
+impl ApiConfig {
+    /// The defaults for `network` under the names `authorities`.
+    #[must_use]
+    pub fn new(network: Network, authorities: Vec<String>) -> Self {
+        Self {
+            network,
+            authorities,
+            vapid_key: String::new(),
+            rate_limits: RateLimits::default(),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            connections_per_worker_max: 10_000,
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A leaky bucket: `burst` requests at once, then one more every `refill`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many requests fit at once.
+    pub burst: NonZeroU32,
+    /// How long until there is room for one more; not zero.
+    pub refill: Duration,
+}
+
+impl Rate {
+    /// A bucket of `burst` that refills by one every `refill`.
+    ///
+    /// # Panics
+    /// When either is zero: a bucket that never refills, or refills at once, is a mistake.
+    #[must_use]
+    pub fn new(burst: u32, refill: Duration) -> Self {
+        assert!(!refill.is_zero(), "a bucket refills in more than no time");
+        let burst = NonZeroU32::new(burst).expect("a bucket holds at least one request");
+        Self { burst, refill }
+    }
+}
+
+/// How often who may ask; `None` switches a limit off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests of one peer: an IPv4 address, or an IPv6 /64. Asked before anything is read. Switch
+    /// it off on a listener whose requests all come from one proxy or Tor process.
+    pub per_peer: Option<Rate>,
+    /// Requests of one key. Asked after the signature: nobody can spend another one's allowance.
+    pub per_key: Option<Rate>,
+    /// Registrations from one peer.
+    pub registrations_per_peer: Option<Rate>,
+}
+
+impl Default for RateLimits {
+    /// Generous to phones behind one carrier's address, tight on registrations.
+    fn default() -> Self {
+        Self {
+            per_peer: Some(Rate::new(200, Duration::from_millis(20))),
+            per_key: Some(Rate::new(100, Duration::from_millis(100))),
+            registrations_per_peer: Some(Rate::new(30, Duration::from_secs(10))),
+        }
+    }
+}
+
+impl RateLimits {
+    /// No limit at all, for tests and measurements.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self {
+            per_peer: None,
+            per_key: None,
+            registrations_per_peer: None,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading a body: bounded in size, in time, and in how slowly it may come.
+//!
+//! The web framework has no deadline for bodies: without this one, a phone that sends a byte a second
+//! keeps a connection for hours.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use satpost_domain::limits::{
+    BODY_BYTES_PER_SEC_MIN, BODY_DEADLINE, BODY_GRACE, JSON_BODY_BYTES_MAX, MESSAGE_BYTES_MAX,
+};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use super::head;
+use crate::problem::ApiError;
+
+/// What a route takes as its body.
+pub(crate) trait Body: Sized + 'static {
+    /// The largest body in bytes.
+    const BYTES_MAX: usize;
+    /// The only content type; none where there is no body.
+    const CONTENT_TYPE: Option<&'static str>;
+
+    /// Takes the bytes.
+    ///
+    /// # Errors
+    /// When they do not have the shape.
+    fn parse(bytes: Bytes) -> Result<Self, ApiError>;
+}
+
+/// No body.
+pub(crate) struct NoBody;
+
+impl Body for NoBody {
+    const BYTES_MAX: usize = 0;
+    const CONTENT_TYPE: Option<&'static str> = None;
+
+    fn parse(_bytes: Bytes) -> Result<Self, ApiError> {
+        Ok(Self)
+    }
+}
+
+/// A JSON body without unknown members.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> Body for Json<T> {
+    const BYTES_MAX: usize = JSON_BODY_BYTES_MAX;
+    const CONTENT_TYPE: Option<&'static str> = Some("application/json");
+
+    fn parse(bytes: Bytes) -> Result<Self, ApiError> {
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| ApiError::malformed(format_args!("the body does not parse: {error}")))
+    }
+}
+
+/// A message body.
+pub(crate) struct Octets(pub(crate) Bytes);
+
+impl Body for Octets {
+    const BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+    const CONTENT_TYPE: Option<&'static str> = Some("application/octet-stream");
+
+    fn parse(bytes: Bytes) -> Result<Self, ApiError> {
+        Ok(Self(bytes))
+    }
+}
+
+/// Refuses another content type than the route's, and every encoding: nothing is decompressed.
+pub(super) fn check_content_type<B: Body>(request: &HttpRequest) -> Result<(), ApiError> {
+    let Some(expected) = B::CONTENT_TYPE else {
+        return Ok(());
+    };
+    let given = head::single(request, "content-type")?.unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case(expected)
+        || request.headers().contains_key(header::CONTENT_ENCODING)
+    {
+        return Err(ApiError::unsupported_media_type(expected));
+    }
+    Ok(())
+}
+
+/// Reads the whole body.
+pub(super) async fn read_body(
+    request: &HttpRequest,
+    mut payload: Payload,
+    max: usize,
+) -> Result<Bytes, ApiError> {
+    let announced = head::single(request, "content-length")?.and_then(|text| text.parse().ok());
+    if announced.is_some_and(|length: u64| length > max as u64) {
+        return Err(ApiError::too_large(max));
+    }
+    let started = Instant::now();
+    let mut body = BytesMut::new();
+    loop {
+        let next = timeout_at(allowed_until(started, body.len()), payload.next()).await;
+        match next {
+            Err(_) => return Err(ApiError::body_timeout()),
+            Ok(None) => return Ok(body.freeze()),
+            Ok(Some(Err(_))) => {
+                return Err(ApiError::malformed("the body ends before it is complete"));
+            }
+            Ok(Some(Ok(chunk))) if body.len() + chunk.len() > max => {
+                return Err(ApiError::too_large(max));
+            }
+            Ok(Some(Ok(chunk))) => body.extend_from_slice(&chunk),
+        }
+    }
+}
+
+/// Until when the next bytes must come: every byte buys its share of a second after the grace.
+fn allowed_until(started: Instant, received: usize) -> Instant {
+    let earned = Duration::from_secs_f64(received as f64 / BODY_BYTES_PER_SEC_MIN as f64);
+    started + BODY_DEADLINE.min(BODY_GRACE + earned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lets_a_body_live_as_long_as_it_moves() {
+        let started = Instant::now();
+        let allowed = |received| allowed_until(started, received) - started;
+        assert_eq!(allowed(0), BODY_GRACE);
+        assert_eq!(allowed(1_024), BODY_GRACE + Duration::from_secs(2));
+        assert_eq!(allowed(1_000_000), BODY_DEADLINE);
+    }
+}

@@ -1,0 +1,310 @@
+//! The one table from every error of every layer to a stable code, and what goes with the code.
+//!
+//! No arm is a wildcard: a new error does not compile until somebody decides what a client sees.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
+use satpost_api_types::problem::ProblemCode;
+use satpost_commands::CommandError;
+use satpost_commands::ports::LogError;
+use satpost_commands::register_client::RegisterClientError;
+use satpost_domain::KeyError;
+use satpost_domain::client::ClientError;
+use satpost_domain::limits;
+use satpost_domain::mailbox::MailboxError;
+use satpost_domain::push::PushTargetError;
+use satpost_domain::watchlist::WatchlistError;
+
+mod render;
+
+pub(crate) use render::{log_level, render};
+
+/// When a refused request may come again, where the server has no better idea.
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(2);
+
+/// Why a request is not answered with success.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    /// What the client decides by.
+    pub(crate) code: ProblemCode,
+    /// For the client; says what to do next.
+    pub(crate) detail: Option<Box<str>>,
+    /// For the operator; never sent.
+    pub(crate) cause: Option<Box<str>>,
+    pub(crate) server_time: Option<u64>,
+    pub(crate) limit: Option<u64>,
+    pub(crate) retry_after: Option<Duration>,
+    /// The methods of the route, with 405.
+    pub(crate) allow: Option<Box<str>>,
+    /// The rest of the request is not read, so the connection cannot go on.
+    pub(crate) close: bool,
+}
+
+impl ApiError {
+    /// A problem with this code and nothing to add.
+    pub(crate) const fn new(code: ProblemCode) -> Self {
+        Self {
+            code,
+            detail: None,
+            cause: None,
+            server_time: None,
+            limit: None,
+            retry_after: None,
+            allow: None,
+            close: false,
+        }
+    }
+
+    /// Adds what happened and what to do next.
+    pub(crate) fn with_detail(mut self, detail: impl fmt::Display) -> Self {
+        self.detail = Some(detail.to_string().into());
+        self
+    }
+
+    /// Adds what the operator has to know.
+    pub(crate) fn with_cause(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string().into());
+        self
+    }
+
+    fn with_limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit as u64);
+        self
+    }
+
+    fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// A header, query or body does not parse.
+    pub(crate) fn malformed(detail: impl fmt::Display) -> Self {
+        Self::new(ProblemCode::Malformed).with_detail(detail)
+    }
+
+    /// The body is larger than `max` bytes; the rest of it is not read.
+    pub(crate) fn too_large(max: usize) -> Self {
+        Self::new(ProblemCode::TooLarge)
+            .with_detail(format_args!("a body of this route has at most {max} bytes"))
+            .with_limit(max)
+            .closing()
+    }
+
+    /// The request line and headers are too large.
+    pub(crate) fn head_too_large() -> Self {
+        Self::new(ProblemCode::HeadTooLarge)
+            .with_limit(limits::REQUEST_HEAD_BYTES_MAX)
+            .closing()
+    }
+
+    /// The body came too slowly; the rest of it is not read.
+    pub(crate) fn body_timeout() -> Self {
+        Self::new(ProblemCode::BodyTimeout)
+            .with_detail(format_args!(
+                "a body arrives within {} seconds, and after the first {} at {} bytes per second or faster",
+                limits::BODY_DEADLINE.as_secs(),
+                limits::BODY_GRACE.as_secs(),
+                limits::BODY_BYTES_PER_SEC_MIN
+            ))
+            .closing()
+    }
+
+    /// The content type is not `expected`.
+    pub(crate) fn unsupported_media_type(expected: &str) -> Self {
+        Self::new(ProblemCode::UnsupportedMediaType)
+            .with_detail(format_args!("this route takes {expected}, not encoded"))
+            .closing()
+    }
+
+    /// The method is none of `allow`.
+    pub(crate) fn method_not_allowed(allow: String) -> Self {
+        let mut error = Self::new(ProblemCode::MethodNotAllowed);
+        error.allow = Some(allow.into());
+        error
+    }
+
+    /// Too many requests; there is room again after `wait`.
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
+        Self::new(ProblemCode::RateLimited).with_retry_after(wait)
+    }
+
+    /// The server takes no more work of this kind now.
+    pub(crate) fn overloaded(cause: &str) -> Self {
+        Self::new(ProblemCode::Unavailable)
+            .with_cause(cause)
+            .with_retry_after(RETRY_AFTER_DEFAULT)
+    }
+
+    /// The projections are behind.
+    pub(crate) fn behind() -> Self {
+        Self::new(ProblemCode::Behind).with_retry_after(RETRY_AFTER_DEFAULT)
+    }
+
+    /// There is no Bitcoin node.
+    pub(crate) fn node_unavailable() -> Self {
+        Self::new(ProblemCode::NodeUnavailable).with_retry_after(RETRY_AFTER_DEFAULT)
+    }
+
+    /// A defect of the server.
+    pub(crate) fn internal(cause: impl fmt::Display) -> Self {
+        Self::new(ProblemCode::Internal).with_cause(cause)
+    }
+
+    /// The signature's time does not fit; tells the server's, so that the client can sign again.
+    pub(crate) fn clock_skew(server_time_ms: u64) -> Self {
+        let mut error = Self::new(ProblemCode::ClockSkew)
+            .with_detail("set the clock by server_time and sign again");
+        error.server_time = Some(server_time_ms);
+        error
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.as_str())
+    }
+}
+
+/// Only the status: the body needs the request's id and is written by [`crate::observe`].
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        render::status(self.code)
+    }
+}
+
+impl From<ClientError> for ApiError {
+    fn from(error: ClientError) -> Self {
+        let code = match error {
+            ClientError::AlreadyRegistered => ProblemCode::AlreadyRegistered,
+            ClientError::NotRegistered => ProblemCode::NotRegistered,
+            ClientError::Retired => ProblemCode::Retired,
+            ClientError::KeysEqual => ProblemCode::KeyInUse,
+            ClientError::NoPushTargetPending => ProblemCode::NothingPending,
+            ClientError::PushCodeSpent | ClientError::WrongPushCode { .. } => {
+                ProblemCode::WrongPushCode
+            }
+        };
+        Self::new(code).with_detail(error)
+    }
+}
+
+/// A mailbox as its owner sees it; [`delivery_refusal`] is the sender's side.
+impl From<MailboxError> for ApiError {
+    fn from(error: MailboxError) -> Self {
+        let (code, limit) = match error {
+            MailboxError::OwnedByAnother => (ProblemCode::KeyInUse, None),
+            MailboxError::NotOpen => (ProblemCode::NotRegistered, None),
+            MailboxError::NotPadded { .. } => (ProblemCode::NotPadded, None),
+            MailboxError::TtlOutOfBounds { .. } => (ProblemCode::TtlOutOfBounds, None),
+            MailboxError::Full => (ProblemCode::QueueFull, Some(limits::MAILBOX_MESSAGES_MAX)),
+            MailboxError::AckAheadOfDelivery { .. } => (ProblemCode::AckAheadOfDelivery, None),
+            MailboxError::ChainMismatch { .. } => (ProblemCode::ChainMismatch, None),
+            MailboxError::UnknownMessage => (ProblemCode::UnknownMessage, None),
+            MailboxError::TooMany { .. } => {
+                (ProblemCode::LimitExceeded, Some(limits::PARK_MESSAGES_MAX))
+            }
+        };
+        let problem = Self::new(code).with_detail(error);
+        match limit {
+            Some(limit) => problem.with_limit(limit),
+            None => problem,
+        }
+    }
+}
+
+/// Why a sender is turned away. An unknown recipient and one that refuses look the same.
+pub(crate) fn delivery_refusal(error: CommandError<MailboxError>) -> ApiError {
+    match error {
+        CommandError::Rejected(MailboxError::NotOpen) => {
+            ApiError::new(ProblemCode::DeliveryRefused)
+        }
+        other => other.into(),
+    }
+}
+
+impl From<RegisterClientError> for ApiError {
+    fn from(error: RegisterClientError) -> Self {
+        match error {
+            RegisterClientError::Client(error) => error.into(),
+            RegisterClientError::Mailbox(error) => error.into(),
+        }
+    }
+}
+
+impl From<WatchlistError> for ApiError {
+    fn from(error: WatchlistError) -> Self {
+        let problem = |code| Self::new(code).with_detail(error);
+        match error {
+            WatchlistError::Full { .. } => {
+                problem(ProblemCode::LimitExceeded).with_limit(limits::WATCHED_ADDRESSES_MAX)
+            }
+            WatchlistError::Count { .. } => {
+                problem(ProblemCode::LimitExceeded).with_limit(limits::ADDRESSES_PER_REQUEST_MAX)
+            }
+            WatchlistError::NotWatched => problem(ProblemCode::NotWatched),
+        }
+    }
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Malformed { .. } | KeyError::NotCanonical | KeyError::SmallOrder => {
+                Self::new(ProblemCode::InvalidKey).with_detail(error)
+            }
+        }
+    }
+}
+
+impl From<PushTargetError> for ApiError {
+    fn from(error: PushTargetError) -> Self {
+        let problem = Self::new(ProblemCode::InvalidPushTarget).with_detail(&error);
+        match error {
+            PushTargetError::EndpointSize { .. } => {
+                problem.with_limit(limits::PUSH_ENDPOINT_BYTES_MAX)
+            }
+            PushTargetError::KeyForm => problem,
+        }
+    }
+}
+
+/// What the log says is for the operator: it may name files and hosts.
+impl From<LogError> for ApiError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Conflict { .. } => Self::new(ProblemCode::Conflict)
+                .with_cause(&error)
+                .with_retry_after(RETRY_AFTER_DEFAULT),
+            LogError::TooLarge { .. } => Self::internal(&error),
+            LogError::Unavailable { .. } | LogError::Unknown { .. } | LogError::Fatal { .. } => {
+                Self::new(ProblemCode::Unavailable)
+                    .with_cause(&error)
+                    .with_retry_after(RETRY_AFTER_DEFAULT)
+            }
+        }
+    }
+}
+
+impl<E: std::error::Error + Into<Self> + 'static> From<CommandError<E>> for ApiError {
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(refusal) => refusal.into(),
+            CommandError::Conflict { .. } => {
+                Self::new(ProblemCode::Conflict).with_retry_after(RETRY_AFTER_DEFAULT)
+            }
+            CommandError::IdempotencyMismatch => Self::new(ProblemCode::IdempotencyMismatch),
+            CommandError::Log(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

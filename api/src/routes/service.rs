@@ -1,0 +1,209 @@
+//! What the server says about itself.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_TYPE, ContentType};
+use satpost_api_types::service::{
+    Feature, InfoResponse, LimitsResponse, ReadyResponse, VersionResponse,
+};
+use satpost_domain::limits;
+
+use crate::extract::State;
+use crate::problem::ApiError;
+use crate::respond::found;
+
+/// The version of the server.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Every bound of the server.
+#[utoipa::path(
+    get, path = "/v1/limits", tag = "service",
+    responses((status = 200, description = "The bounds", body = LimitsResponse))
+)]
+pub(crate) async fn get_limits() -> HttpResponse {
+    found(limits_response())
+}
+
+fn limits_response() -> LimitsResponse {
+    LimitsResponse {
+        message_size_buckets: limits::MESSAGE_SIZE_BUCKETS
+            .iter()
+            .map(|&size| size as u64)
+            .collect(),
+        message_bytes_max: limits::MESSAGE_BYTES_MAX as u64,
+        mailbox_messages_max: limits::MAILBOX_MESSAGES_MAX as u64,
+        mailbox_bytes_max: limits::MAILBOX_BYTES_MAX as u64,
+        mailbox_line_max: limits::MAILBOX_LINE_MAX as u64,
+        message_ttl_default_ms: milliseconds(limits::MESSAGE_TTL_DEFAULT),
+        message_ttl_max_ms: milliseconds(limits::MESSAGE_TTL_MAX),
+        message_ttl_min_ms: milliseconds(limits::MESSAGE_TTL_MIN),
+        fetch_messages_max: limits::FETCH_MESSAGES_MAX as u64,
+        fetch_messages_default: limits::FETCH_MESSAGES_DEFAULT as u64,
+        fetch_bytes_max: limits::FETCH_BYTES_MAX as u64,
+        fetch_wait_max_ms: milliseconds(limits::FETCH_WAIT_MAX),
+        park_messages_max: limits::PARK_MESSAGES_MAX as u64,
+        watched_addresses_max: limits::WATCHED_ADDRESSES_MAX as u64,
+        addresses_per_request_max: limits::ADDRESSES_PER_REQUEST_MAX as u64,
+        script_bytes_max: limits::SCRIPT_BYTES_MAX as u64,
+        transactions_per_page_max: limits::TRANSACTIONS_PER_PAGE_MAX as u64,
+        reorg_blocks_max: limits::REORG_BLOCKS_MAX as u64,
+        push_endpoint_bytes_max: limits::PUSH_ENDPOINT_BYTES_MAX as u64,
+        push_code_attempts_max: limits::PUSH_CODE_ATTEMPTS_MAX.into(),
+        push_code_ttl_ms: milliseconds(limits::PUSH_CODE_TTL),
+        push_ttl_ms: milliseconds(limits::PUSH_TTL),
+        push_connect_timeout_ms: milliseconds(limits::PUSH_CONNECT_TIMEOUT),
+        push_timeout_ms: milliseconds(limits::PUSH_TIMEOUT),
+        push_retry_after_max_ms: milliseconds(limits::PUSH_RETRY_AFTER_MAX),
+        push_reply_bytes_max: limits::PUSH_REPLY_BYTES_MAX as u64,
+        push_token_lifetime_ms: milliseconds(limits::PUSH_TOKEN_LIFETIME),
+        push_tokens_cached_max: limits::PUSH_TOKENS_CACHED_MAX as u64,
+        commands_remembered_max: limits::COMMANDS_REMEMBERED_MAX as u64,
+        conflict_retries_max: limits::CONFLICT_RETRIES_MAX as u64,
+        unknown_retries_max: limits::UNKNOWN_RETRIES_MAX.into(),
+        unknown_retry_delay_ms: milliseconds(limits::UNKNOWN_RETRY_DELAY),
+        events_per_command_max: limits::EVENTS_PER_COMMAND_MAX as u64,
+        fold_page_events: limits::FOLD_PAGE_EVENTS as u64,
+        states_cached_max: limits::STATES_CACHED_MAX as u64,
+        states_cached_weight_max: limits::STATES_CACHED_WEIGHT_MAX as u64,
+        event_bytes_max: limits::EVENT_BYTES_MAX as u64,
+        event_kind_bytes_max: limits::EVENT_KIND_BYTES_MAX as u64,
+        payload_bytes_max: limits::PAYLOAD_BYTES_MAX as u64,
+        events_per_append_max: limits::EVENTS_PER_APPEND_MAX as u64,
+        erasures_per_append_max: limits::ERASURES_PER_APPEND_MAX as u64,
+        append_bytes_max: limits::APPEND_BYTES_MAX as u64,
+        signature_skew_max_ms: milliseconds(limits::SIGNATURE_SKEW_MAX),
+        signature_lifetime_max_ms: milliseconds(limits::SIGNATURE_LIFETIME_MAX),
+        json_body_bytes_max: limits::JSON_BODY_BYTES_MAX as u64,
+        body_deadline_ms: milliseconds(limits::BODY_DEADLINE),
+        body_grace_ms: milliseconds(limits::BODY_GRACE),
+        body_bytes_per_sec_min: limits::BODY_BYTES_PER_SEC_MIN,
+        request_head_bytes_max: limits::REQUEST_HEAD_BYTES_MAX as u64,
+        signature_nonces_max: limits::SIGNATURE_NONCES_MAX as u64,
+        rate_limited_max: limits::RATE_LIMITED_MAX as u64,
+        fetches_waiting_max: limits::FETCHES_WAITING_MAX as u64,
+        min_position_wait_max_ms: milliseconds(limits::MIN_POSITION_WAIT_MAX),
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("a bound in time is shorter than the universe")
+}
+
+/// Who the server is, and what works now.
+#[utoipa::path(
+    get, path = "/v1/info", tag = "service",
+    responses((status = 200, description = "About this server", body = InfoResponse))
+)]
+pub(crate) async fn get_info(state: State) -> HttpResponse {
+    found(InfoResponse {
+        name: "satpost".to_owned(),
+        version: VERSION.to_owned(),
+        network: state.config.network.to_string(),
+        authorities: state.config.authorities.clone(),
+        server_key: hex::encode(state.receipt_signer.public_key()),
+        vapid_key: state.config.vapid_key.clone(),
+        now: state.clock.now().as_millis(),
+        features: state.service.features(),
+    })
+}
+
+/// The process answers.
+#[utoipa::path(
+    get, path = "/health/live", tag = "service",
+    responses((status = 204, description = "The process answers"))
+)]
+pub(crate) async fn get_live() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
+/// The server takes traffic.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "service",
+    responses(
+        (status = 200, description = "Every check holds", body = ReadyResponse),
+        (status = 503, description = "A check does not hold", body = ReadyResponse),
+    )
+)]
+pub(crate) async fn get_ready(state: State) -> HttpResponse {
+    let mut checks = state.service.checks();
+    checks.push(check(
+        "read_model",
+        state.read_model.is_live(),
+        "the history is being applied",
+    ));
+    checks.push(check(
+        "running",
+        !state.is_stopping(),
+        "the server is stopping",
+    ));
+    let ready = checks.iter().all(|check| check.available);
+    let mut answer = if ready {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::ServiceUnavailable()
+    };
+    answer.json(ReadyResponse { ready, checks })
+}
+
+fn check(name: &str, available: bool, reason: &str) -> Feature {
+    Feature {
+        name: name.to_owned(),
+        available,
+        reason: (!available).then(|| reason.to_owned()),
+    }
+}
+
+/// The version of the server.
+#[utoipa::path(
+    get, path = "/version", tag = "service",
+    responses((status = 200, description = "The version", body = VersionResponse))
+)]
+pub(crate) async fn get_version() -> HttpResponse {
+    found(VersionResponse {
+        version: VERSION.to_owned(),
+    })
+}
+
+/// This description.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "service",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"))
+)]
+pub(crate) async fn get_openapi() -> Result<HttpResponse, ApiError> {
+    static TEXT: LazyLock<Result<String, String>> =
+        LazyLock::new(|| crate::openapi::openapi_json().map_err(|error| error.to_string()));
+    let text = TEXT.as_ref().map_err(ApiError::internal)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, ContentType::json()))
+        .body(text.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serves_every_bound_of_the_domain() {
+        let source = include_str!("../../../domain/src/limits.rs");
+        let served = serde_json::to_value(limits_response()).unwrap();
+        let served = served.as_object().unwrap();
+        let mut bounds = 0;
+        for line in source.lines() {
+            let Some(rest) = line.strip_prefix("pub const ") else {
+                continue;
+            };
+            let (name, of_type) = rest.split_once(": ").unwrap();
+            let unit = if of_type.starts_with("Duration") {
+                "_ms"
+            } else {
+                ""
+            };
+            let name = format!("{}{unit}", name.to_lowercase());
+            assert!(served.contains_key(&name), "{name} is not served");
+            bounds += 1;
+        }
+        assert_eq!(served.len(), bounds);
+    }
+}

@@ -1,0 +1,137 @@
+//! What became of transactions that touch watched addresses.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpResponse;
+use satpost_api_types::transactions::{
+    Block, ListTransactionsResponse, Transaction, TransactionStatus, TransactionStep,
+};
+use satpost_domain::chain::{BlockRef, ReplacedIn};
+use satpost_domain::ids::ScriptHash;
+use satpost_domain::limits::{TRANSACTIONS_PER_PAGE_MAX, WATCHED_ADDRESSES_MAX};
+use satpost_domain::{ClientId, Position};
+use satpost_projections::transaction_status::{Status, TransactionRecord};
+use serde::Deserialize;
+
+use crate::address::address_of;
+use crate::extract::{Query, Registered, State};
+use crate::problem::ApiError;
+use crate::respond::found;
+
+/// `after`, `limit`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListTransactionsParameters {
+    /// The cursor of the page before; from the beginning when it is absent.
+    after: Option<String>,
+    /// How many at most; 100 when it is absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+}
+
+/// Lists the transactions that changed after a cursor.
+///
+/// Signed by the identity key of a registered client. One entry for each watched address that a
+/// transaction touches, by the position of its last change.
+#[utoipa::path(
+    get, path = "/v1/transactions", tag = "transactions", security(("signature" = [])),
+    params(ListTransactionsParameters),
+    responses((status = 200, description = "A page of changes", body = ListTransactionsResponse))
+)]
+pub(crate) async fn list_transactions(
+    state: State,
+    query: Query<Registered, ListTransactionsParameters>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = query.parameters.limit.unwrap_or(TRANSACTIONS_PER_PAGE_MAX);
+    let limit = limit.clamp(1, TRANSACTIONS_PER_PAGE_MAX);
+    let after = query.parameters.after.map(|text| text.parse::<Position>());
+    let after = after.transpose().map_err(ApiError::malformed)?;
+    let page = page(&state, &query.subject.0, after.unwrap_or_default(), limit)?;
+    Ok(found(page))
+}
+
+fn page(
+    state: &State,
+    client: &ClientId,
+    after: Position,
+    limit: usize,
+) -> Result<ListTransactionsResponse, ApiError> {
+    let addresses = addresses(state, client)?;
+    let scripts: Vec<ScriptHash> = addresses.keys().copied().collect();
+    let status = state.read_model.transaction_status();
+    let mut records = status.changed_since(&scripts, after, limit + 1);
+    let more = records.len() > limit;
+    records.truncate(limit);
+    let cursor = records.last().and_then(|record| record.steps.last());
+    let cursor = cursor.map_or(after, |step| step.position);
+    let transactions: Option<_> = records
+        .iter()
+        .map(|record| transaction(record, addresses.get(&record.script_hash)?))
+        .collect();
+    Ok(ListTransactionsResponse {
+        transactions: transactions.ok_or_else(|| {
+            ApiError::internal("a transaction of a watched script without steps or address")
+        })?,
+        more,
+        cursor: cursor.to_string(),
+        tip: status.tip().map(block),
+        complete: !status.gap_open(),
+    })
+}
+
+/// The addresses of a client by the hashes of their scripts.
+fn addresses(state: &State, client: &ClientId) -> Result<BTreeMap<ScriptHash, String>, ApiError> {
+    let watched = state.read_model.watched_scripts();
+    watched
+        .list(client, None, WATCHED_ADDRESSES_MAX)
+        .iter()
+        .map(|entry| {
+            let address = address_of(&entry.script, state.config.network)?;
+            Ok((entry.script.hash(), address))
+        })
+        .collect()
+}
+
+fn transaction(record: &TransactionRecord, address: &str) -> Option<Transaction> {
+    let history: Vec<TransactionStep> = record
+        .steps
+        .iter()
+        .map(|step| TransactionStep {
+            position: step.position.to_string(),
+            at: step.recorded_at.as_millis(),
+            status: transaction_status(step.state),
+        })
+        .collect();
+    Some(Transaction {
+        txid: record.txid.to_string(),
+        address: address.to_owned(),
+        received_sat: record.received_sat,
+        spent_sat: record.spent_sat,
+        status: history.last()?.status.clone(),
+        history,
+    })
+}
+
+fn transaction_status(status: Status) -> TransactionStatus {
+    match status {
+        Status::Seen => TransactionStatus::Seen,
+        Status::Confirmed { block: at } => TransactionStatus::Confirmed { block: block(at) },
+        Status::Unconfirmed { block: at } => TransactionStatus::Unconfirmed { block: block(at) },
+        Status::Replaced { by, replaced_in } => TransactionStatus::Replaced {
+            by: by.to_string(),
+            replaced_in: match replaced_in {
+                ReplacedIn::Mempool => "mempool".to_owned(),
+                ReplacedIn::Block => "block".to_owned(),
+            },
+        },
+        Status::Evicted => TransactionStatus::Evicted,
+    }
+}
+
+fn block(block: BlockRef) -> Block {
+    Block {
+        height: block.height,
+        hash: block.hash.to_string(),
+    }
+}

@@ -1,0 +1,129 @@
+//! Listeners, limits of connections, and a stop that lets requests end.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+
+use crate::observe::{observe_operator, observe_public};
+use crate::rate_limit::FORGET_EVERY;
+use crate::routes::{configure_operator, configure_public};
+use crate::state::ApiState;
+
+/// How long a request head may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept. Longer than the pause between two long polls.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a closing connection may linger.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Threads and connections of the operator's listener.
+const OPERATOR_WORKERS: usize = 1;
+const OPERATOR_CONNECTIONS_MAX: usize = 64;
+
+/// Where the API listens.
+pub struct Listeners {
+    /// For clients.
+    pub public: TcpListener,
+    /// For the operator, loopback only; there is no access control on it.
+    pub operator: Option<TcpListener>,
+}
+
+/// Serves until `stop` is ready, then ends every wait, lets requests in flight finish and returns.
+///
+/// # Errors
+/// When a listener cannot be used, or a server ends with an error.
+pub async fn run(
+    state: Arc<ApiState>,
+    listeners: Listeners,
+    stop: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
+    let public = public_server(&state, listeners.public)?;
+    let operator = listeners
+        .operator
+        .map(|listener| operator_server(&state, listener))
+        .transpose()?;
+    let mut handles = vec![public.handle()];
+    handles.extend(operator.as_ref().map(Server::handle));
+    let servers = async {
+        match operator {
+            Some(operator) => tokio::try_join!(public, operator).map(|_| ()),
+            None => public.await,
+        }
+    };
+    let mut servers = std::pin::pin!(servers);
+    tokio::select! {
+        ended = &mut servers => ended,
+        () = stopped(&state, stop, handles) => servers.await,
+    }
+}
+
+/// Waits for the stop signal, doing the housekeeping meanwhile, then asks the servers to stop.
+async fn stopped(
+    state: &ApiState,
+    stop: impl Future<Output = ()> + Send,
+    handles: Vec<ServerHandle>,
+) {
+    let housekeeping = async {
+        let mut ticks = tokio::time::interval(FORGET_EVERY);
+        loop {
+            ticks.tick().await;
+            state.rate_limiters.forget_idle();
+        }
+    };
+    tokio::select! {
+        () = stop => {}
+        () = housekeeping => {}
+    }
+    state.stop();
+    for handle in handles {
+        // The command is sent when `stop` is called; what it returns waits for the end.
+        drop(handle.stop(true));
+    }
+}
+
+fn public_server(state: &Arc<ApiState>, listener: TcpListener) -> std::io::Result<Server> {
+    let config = &state.config;
+    let (workers, connections) = (config.workers, config.connections_per_worker_max);
+    let shutdown_secs = config.shutdown_timeout.as_secs();
+    let state = state.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(Data::from(state.clone()))
+            .wrap(from_fn(observe_public))
+            .configure(configure_public)
+    })
+    .workers(workers)
+    .max_connections(connections)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(shutdown_secs)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+fn operator_server(state: &Arc<ApiState>, listener: TcpListener) -> std::io::Result<Server> {
+    let shutdown_secs = state.config.shutdown_timeout.as_secs();
+    let state = state.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(Data::from(state.clone()))
+            .wrap(from_fn(observe_operator))
+            .configure(configure_operator)
+    })
+    .workers(OPERATOR_WORKERS)
+    .max_connections(OPERATOR_CONNECTIONS_MAX)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(shutdown_secs)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}

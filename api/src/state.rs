@@ -1,0 +1,91 @@
+//! What every request sees: the ports, the settings, and what must be remembered between requests.
+
+use std::ops::Deref;
+
+use satpost_domain::Position;
+use satpost_domain::limits::{FETCHES_WAITING_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX};
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::ApiConfig;
+use crate::metrics::HttpMetrics;
+use crate::ports::ApiPorts;
+use crate::problem::ApiError;
+use crate::rate_limit::RateLimiters;
+use crate::signature::{NonceMemory, Verifier};
+
+/// The state of the API, shared by all workers.
+pub struct ApiState {
+    /// The settings.
+    pub config: ApiConfig,
+    ports: ApiPorts,
+    pub(crate) verifier: Verifier,
+    pub(crate) rate_limiters: RateLimiters,
+    pub(crate) metrics: HttpMetrics,
+    /// Room for fetches that wait.
+    pub(crate) waiting_fetches: Semaphore,
+    stopping: watch::Sender<bool>,
+}
+
+impl Deref for ApiState {
+    type Target = ApiPorts;
+
+    fn deref(&self) -> &ApiPorts {
+        &self.ports
+    }
+}
+
+impl ApiState {
+    /// Puts the API together. Signatures created before this moment are refused.
+    ///
+    /// # Errors
+    /// When the metrics of the API are in the registry already.
+    pub fn new(config: ApiConfig, ports: ApiPorts) -> Result<Self, prometheus::Error> {
+        let started_at = ports.clock.now();
+        let nonces = NonceMemory::new(started_at.as_secs(), SIGNATURE_NONCES_MAX);
+        Ok(Self {
+            verifier: Verifier::new(config.authorities.clone(), nonces),
+            rate_limiters: RateLimiters::new(&config.rate_limits),
+            metrics: HttpMetrics::register(&ports.registry)?,
+            waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
+            stopping: watch::Sender::new(false),
+            config,
+            ports,
+        })
+    }
+
+    /// Waits until queries see what happened up to `position`.
+    ///
+    /// # Errors
+    /// `behind` when that takes longer than [`MIN_POSITION_WAIT_MAX`].
+    pub(crate) async fn wait_until_visible(&self, position: Position) -> Result<(), ApiError> {
+        if self.read_model.position() >= position
+            || self
+                .read_model
+                .wait_for(position, MIN_POSITION_WAIT_MAX)
+                .await
+        {
+            Ok(())
+        } else {
+            Err(ApiError::behind())
+        }
+    }
+
+    /// Ends every wait: the server is about to stop.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// True once the server is about to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Returns when the server is about to stop.
+    pub(crate) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        stopping
+            .wait_for(|stopping| *stopping)
+            .await
+            .expect("the sender lives as long as the state");
+    }
+}

@@ -1,0 +1,71 @@
+//! The Bitcoin node: what is asked of it, what it announces, and the watcher that turns both into
+//! events of the chain.
+//!
+//! # Layout
+//! - [`rpc`]: the port to the node; [`core_rpc`]: the adapter over its JSON-RPC interface.
+//! - [`feed`]: its ZMQ notifications; [`books`]: the proof that none of them is missing.
+//! - [`mempool`]: the node's mempool as it was told; [`matcher`]: what touches a watched script.
+//! - [`follower`]: applies blocks and mempool changes to the log; [`resync`]: the one way to
+//!   begin, and to begin again after anything may have been missed.
+//! - [`check`]: is this the right node, and does it announce what is needed.
+//! - [`watcher`]: the loop over all of them; [`status`]: what it tells the rest of the server.
+//!
+//! # Authority
+//! The header chain stands above the mempool snapshot, which stands above the `sequence` topic;
+//! `rawtx` gives bodies only. Whatever was announced, the log is made to agree with the higher one.
+//!
+//! # What is seen
+//! A transaction is recorded when it pays to a script that is watched at that moment, or spends a
+//! coin that was recorded before. A transaction that waits in the mempool while its script is
+//! added to a watch list is found by the next heartbeat; older history is not looked for here.
+
+use std::path::PathBuf;
+
+use satpost_domain::network::Network;
+use secrecy::SecretString;
+
+pub mod books;
+pub mod check;
+mod convert;
+pub mod core_rpc;
+pub mod feed;
+pub mod follower;
+pub mod matcher;
+pub mod mempool;
+pub mod resync;
+pub mod rpc;
+pub mod status;
+pub mod watcher;
+
+pub use core_rpc::CoreRpc;
+pub use status::NodeStatus;
+pub use watcher::run;
+
+/// Which node to follow, and how.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// The network the node must be on.
+    pub network: Network,
+    /// Its RPC interface, `http://host:port`.
+    pub rpc_url: String,
+    /// How to log in to it.
+    pub rpc_auth: NodeAuth,
+    /// Where it publishes `sequence`: `tcp://host:port` or `ipc:///path`.
+    pub zmq_sequence: String,
+    /// Where it publishes `rawtx`; without it every transaction is asked for by RPC.
+    pub zmq_rawtx: Option<String>,
+}
+
+/// How to log in to the node.
+#[derive(Debug, Clone)]
+pub enum NodeAuth {
+    /// The cookie file, which the node writes anew at every start.
+    Cookie(PathBuf),
+    /// A user and password of its configuration.
+    Password {
+        /// `rpcuser`, or the user of an `rpcauth` line.
+        user: String,
+        /// The password; never printed.
+        password: SecretString,
+    },
+}

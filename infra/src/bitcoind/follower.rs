@@ -1,0 +1,399 @@
+//! Applies what the node announced to the log, one block or mempool change at a time.
+
+use std::sync::Arc;
+
+use bitcoin::{Block, Transaction};
+use satpost_commands::record_chain::record_chain;
+use satpost_commands::{CommandError, Handler};
+use satpost_domain::StreamId;
+use satpost_domain::chain::{
+    BlockRef, Chain, ChainCommand, ChainError, ChainEvent, Conflict, GapKind, RemovalCause,
+    ReplacedIn,
+};
+use satpost_domain::ids::{BlockHash, Txid};
+use satpost_domain::limits::{NODE_REMOVAL_HOLD, REORG_BLOCKS_MAX};
+use satpost_domain::network::Network;
+use satpost_projections::ReadModel;
+use tokio::time::Instant;
+
+use super::books::{Books, Standing};
+use super::convert;
+use super::feed::Notice;
+use super::matcher::{self, Candidate};
+use super::mempool::{Claims, Mempool};
+use super::rpc::{NodeRpc, RpcError};
+
+mod transactions;
+
+/// How many removal holds a removal waits for while a block is on its way.
+const HOLDS_FOR_A_BLOCK: u32 = 40;
+
+/// Why the node cannot be followed any further for now.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The node gave no answer.
+    #[error(transparent)]
+    Node(#[from] RpcError),
+    /// The log did not take what was seen.
+    #[error("what the node says cannot be recorded: {0}")]
+    Record(#[from] CommandError<ChainError>),
+}
+
+/// The follower of one node.
+pub struct Follower {
+    pub(super) rpc: Arc<dyn NodeRpc>,
+    handler: Handler,
+    network: Network,
+    stream: StreamId,
+    pub(super) read_model: Arc<ReadModel>,
+    pub(super) mempool: Mempool,
+    pub(super) claims: Claims,
+    pub(super) books: Books,
+    /// Tracked transactions that left the mempool, until what took their place is known.
+    pub(super) held: Vec<(Txid, Instant)>,
+    /// How many scripts were watched when the mempool was last searched for them.
+    pub(super) scripts_searched: usize,
+}
+
+impl Follower {
+    /// A follower that has seen nothing of the mempool yet.
+    #[must_use]
+    pub fn new(
+        rpc: Arc<dyn NodeRpc>,
+        handler: Handler,
+        network: Network,
+        read_model: Arc<ReadModel>,
+    ) -> Self {
+        Self {
+            rpc,
+            handler,
+            network,
+            stream: StreamId::chain(network),
+            read_model,
+            mempool: Mempool::default(),
+            claims: Claims::default(),
+            books: Books::default(),
+            held: Vec::new(),
+            scripts_searched: 0,
+        }
+    }
+
+    /// The chain as it is in the log.
+    ///
+    /// # Errors
+    /// [`FollowError::Record`] when the log cannot be read.
+    pub async fn chain(&self) -> Result<Arc<Chain>, FollowError> {
+        Ok(self.handler.state::<Chain>(&self.stream).await?)
+    }
+
+    /// The tip in the log.
+    ///
+    /// # Errors
+    /// [`FollowError::Record`] when the log cannot be read or the chain is not followed yet.
+    pub async fn tip(&self) -> Result<BlockRef, FollowError> {
+        let tip = self.chain().await?.tip();
+        tip.ok_or_else(|| CommandError::Rejected(ChainError::NotStarted).into())
+    }
+
+    /// Records a command, and keeps the claims in step with the events.
+    ///
+    /// # Errors
+    /// [`FollowError::Record`].
+    pub async fn record(&mut self, command: &ChainCommand) -> Result<(), FollowError> {
+        let outcome = record_chain(&self.handler, self.network, command).await?;
+        let mut returned = Vec::new();
+        for event in &outcome.events {
+            match event {
+                ChainEvent::TransactionSeen { txid, inputs, .. } => {
+                    self.claims.add(*txid, *txid, inputs);
+                }
+                ChainEvent::TransactionUnconfirmed { txid, .. } => returned.push(*txid),
+                ChainEvent::TransactionConfirmed { txid, .. }
+                | ChainEvent::TransactionReplaced { txid, .. }
+                | ChainEvent::TransactionEvicted { txid, .. } => {
+                    self.claims.remove(txid);
+                    self.held.retain(|(held, _)| held != txid);
+                }
+                ChainEvent::EpochStarted { .. }
+                | ChainEvent::BlockConnected { .. }
+                | ChainEvent::BlockDisconnected { .. }
+                | ChainEvent::FeedGap { .. }
+                | ChainEvent::FeedRestored { .. } => {}
+            }
+        }
+        if !returned.is_empty() {
+            let chain = self.chain().await?;
+            for txid in returned {
+                if let Some(tracked) = chain.tracked(&txid) {
+                    self.claims.add(txid, txid, &tracked.inputs);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in the log that something may have been missed.
+    ///
+    /// # Errors
+    /// [`FollowError::Record`].
+    pub async fn note_gap(&mut self, kind: GapKind) -> Result<(), FollowError> {
+        let at = self.handler.now();
+        self.record(&ChainCommand::NoteGap { kind, at }).await
+    }
+
+    /// Says in the log that it agrees with the node again.
+    ///
+    /// # Errors
+    /// [`FollowError::Record`].
+    pub async fn note_restored(&mut self) -> Result<(), FollowError> {
+        let at = self.handler.now();
+        self.record(&ChainCommand::NoteRestored { at }).await
+    }
+
+    /// Begins to follow the chain at `tip`.
+    ///
+    /// # Errors
+    /// [`FollowError::Record`].
+    pub async fn start(&mut self, genesis: BlockHash, tip: BlockRef) -> Result<(), FollowError> {
+        let at = self.handler.now();
+        self.record(&ChainCommand::Start { genesis, tip, at }).await
+    }
+
+    /// Applies one announcement; `replayed` when it may be older than what was last read from the
+    /// node. Answers with a gap when the announcement shows that others are missing.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub async fn apply(
+        &mut self,
+        notice: Notice,
+        replayed: bool,
+    ) -> Result<Option<GapKind>, FollowError> {
+        match notice {
+            Notice::Gap(kind) => return Ok(Some(kind)),
+            // What came between the two connections was not announced to us.
+            Notice::Opened => return Ok(Some(GapKind::Disconnected)),
+            Notice::Added {
+                txid,
+                sequence,
+                body,
+            } => match self.books.added(sequence) {
+                Standing::Past => {}
+                Standing::Next => self.enter(txid, body).await?,
+                Standing::Ahead => return Ok(Some(GapKind::Counter)),
+            },
+            Notice::Removed { txid, sequence } => match self.books.removed(sequence) {
+                Standing::Past => {}
+                Standing::Next => self.leave(txid).await?,
+                Standing::Ahead => return Ok(Some(GapKind::Counter)),
+            },
+            Notice::Connected(hash) => return self.block_announced(hash).await,
+            Notice::Disconnected(hash) => return self.block_withdrawn(hash, replayed).await,
+        }
+        Ok(None)
+    }
+
+    async fn block_announced(&mut self, hash: BlockHash) -> Result<Option<GapKind>, FollowError> {
+        let chain = self.chain().await?;
+        if chain.remembers(&hash) {
+            return Ok(None);
+        }
+        drop(chain);
+        let block = self.rpc.block(hash).await?;
+        let follows = convert::block_hash(block.header.prev_blockhash) == self.tip().await?.hash;
+        if follows && self.connect(hash, &block).await? {
+            Ok(None)
+        } else {
+            Ok(Some(GapKind::Counter))
+        }
+    }
+
+    async fn block_withdrawn(
+        &mut self,
+        hash: BlockHash,
+        replayed: bool,
+    ) -> Result<Option<GapKind>, FollowError> {
+        let chain = self.chain().await?;
+        if !chain.remembers(&hash) {
+            return Ok(None);
+        }
+        let is_tip = chain.tip().is_some_and(|tip| tip.hash == hash);
+        drop(chain);
+        // Announced before the headers were read, the block may have come back since.
+        if replayed && self.rpc.is_in_best_chain(hash).await? {
+            return Ok(None);
+        }
+        if !is_tip {
+            return Ok(Some(GapKind::Counter));
+        }
+        self.disconnect_tip().await?;
+        Ok(None)
+    }
+
+    /// Connects the block after the tip in one append; false when more mempool changes were
+    /// skipped than it explains.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub(super) async fn connect(
+        &mut self,
+        hash: BlockHash,
+        block: &Block,
+    ) -> Result<bool, FollowError> {
+        let txids: Vec<Txid> = block
+            .txdata
+            .iter()
+            .map(|transaction| convert::txid(transaction.compute_txid()))
+            .collect();
+        self.let_go(|held| txids.contains(held)).await?;
+
+        let candidates: Vec<Candidate<'_>> = (0..)
+            .zip(txids.iter().zip(&block.txdata))
+            .map(|(index, (txid, body))| Candidate {
+                txid: *txid,
+                index,
+                body,
+            })
+            .collect();
+        let chain = self.chain().await?;
+        let sightings = matcher::sightings(&self.read_model.watched_scripts(), &chain, &candidates);
+        let height = chain.tip().map_or(0, |tip| tip.height + 1);
+        drop(chain);
+        let command = ChainCommand::ConnectBlock {
+            block: BlockRef { height, hash },
+            previous: convert::block_hash(block.header.prev_blockhash),
+            time_secs: block.header.time,
+            sightings,
+            conflicts: self.conflicts_with(&candidates),
+        };
+        self.record(&command).await?;
+        let taken = txids.iter().filter(|txid| self.mempool.remove(txid));
+        let taken = taken.count() as u64;
+        tracing::debug!(block.height = height, block.hash = %hash, "block connected");
+        Ok(self.books.block_connected(taken))
+    }
+
+    fn conflicts_with(&self, block: &[Candidate<'_>]) -> Vec<Conflict> {
+        let mut conflicts = Vec::new();
+        for candidate in block {
+            let inputs = convert::inputs(candidate.body);
+            let broken = self.claims.broken_by(candidate.txid, &inputs);
+            conflicts.extend(broken.into_iter().map(|(txid, via)| Conflict {
+                txid,
+                by: candidate.txid,
+                via,
+            }));
+        }
+        conflicts
+    }
+
+    /// Takes back the tip. Below the oldest remembered block the chain begins again, deep enough
+    /// to be below the fork.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub(super) async fn disconnect_tip(&mut self) -> Result<(), FollowError> {
+        let chain = self.chain().await?;
+        let (tip, genesis) = (self.tip().await?, chain.genesis());
+        drop(chain);
+        tracing::info!(block.height = tip.height, block.hash = %tip.hash, "block disconnected");
+        let result = self
+            .record(&ChainCommand::DisconnectBlock { hash: tip.hash })
+            .await;
+        let Err(FollowError::Record(CommandError::Rejected(ChainError::TooDeep { oldest }))) =
+            result
+        else {
+            return result;
+        };
+        let depth = u32::try_from(REORG_BLOCKS_MAX).unwrap_or(u32::MAX);
+        let blocks = self.rpc.info().await?.blocks;
+        let height = oldest.saturating_sub(depth).min(blocks);
+        tracing::warn!(
+            chain.oldest_height = oldest,
+            chain.start_height = height,
+            "a reorganisation reaches below every remembered block; the chain begins again below it"
+        );
+        match (self.rpc.block_hash(height).await?, genesis) {
+            (Some(hash), Some(genesis)) => self.start(genesis, BlockRef { height, hash }).await,
+            _ => Err(FollowError::Node(RpcError::Unexpected {
+                method: "getblockhash",
+                reason: format!("block {height} was taken back at this moment"),
+            })),
+        }
+    }
+
+    /// When the oldest held removal is over.
+    #[must_use]
+    pub fn held_until(&self) -> Option<Instant> {
+        let (_, since) = self.held.first()?;
+        // Numbers were skipped, so a block is on its way that may name what took the place.
+        let holds = if self.books.awaits_block() {
+            HOLDS_FOR_A_BLOCK
+        } else {
+            1
+        };
+        Some(*since + NODE_REMOVAL_HOLD * holds)
+    }
+
+    /// Ends the holds that are over: nothing took the place of these transactions.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub async fn end_holds(&mut self) -> Result<(), FollowError> {
+        let now = Instant::now();
+        let over: Vec<Txid> = self
+            .held
+            .iter()
+            .filter(|(_, since)| *since + NODE_REMOVAL_HOLD <= now)
+            .map(|(txid, _)| *txid)
+            .collect();
+        self.let_go(|held| over.contains(held)).await
+    }
+
+    /// Reports the chosen held transactions as evicted.
+    async fn let_go(&mut self, chosen: impl Fn(&Txid) -> bool) -> Result<(), FollowError> {
+        let evicted = self.held.iter().map(|(txid, _)| *txid).filter(&chosen);
+        let removals: Vec<_> = evicted.map(|txid| (txid, RemovalCause::Evicted)).collect();
+        self.held.retain(|(txid, _)| !chosen(txid));
+        self.remove(removals).await
+    }
+
+    pub(super) async fn remove(
+        &mut self,
+        removals: Vec<(Txid, RemovalCause)>,
+    ) -> Result<(), FollowError> {
+        if removals.is_empty() {
+            return Ok(());
+        }
+        self.record(&ChainCommand::RemoveTransactions { removals })
+            .await
+    }
+
+    /// Reports the tracked transactions whose place in the mempool `transaction` has taken.
+    pub(super) async fn replace(
+        &mut self,
+        by: Txid,
+        transaction: &Transaction,
+    ) -> Result<(), FollowError> {
+        let broken = self.claims.broken_by(by, &convert::inputs(transaction));
+        let removals = broken.into_iter().map(|(txid, via)| {
+            let cause = RemovalCause::Replaced {
+                by,
+                via,
+                replaced_in: ReplacedIn::Mempool,
+            };
+            (txid, cause)
+        });
+        self.remove(removals.collect()).await
+    }
+
+    /// How many transactions the node's mempool has, by its announcements.
+    #[must_use]
+    pub fn mempool_size(&self) -> usize {
+        self.mempool.len()
+    }
+
+    pub(super) fn now(&self) -> satpost_domain::Timestamp {
+        self.handler.now()
+    }
+}

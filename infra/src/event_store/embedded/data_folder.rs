@@ -1,0 +1,196 @@
+//! The data folder: whose it is, which format it has, and that one process writes it at a time.
+
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::storage::{Access, OpenError, Storage, read_whole};
+
+/// The format of data folders this version writes and reads.
+const FORMAT: u32 = 1;
+/// The name of the file that tells what the folder is. It is written last.
+const FORMAT_FILE: &str = "format";
+/// What that file is called until the folder is complete.
+const UNFINISHED_FILE: &str = "format.tmp";
+const LOCK_FILE: &str = "lock";
+const FIRST_LINE: &str = "satpost data folder";
+
+/// Names one log, drawn when its folder is made. Segments carry it, so that files of two folders
+/// are never mixed; and since only the server knows it, nobody can make an event that contains
+/// what looks like a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogId([u8; 16]);
+
+impl LogId {
+    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// What every batch frame starts with.
+    pub(crate) fn batch_magic(&self) -> &[u8; 8] {
+        self.0.first_chunk().expect("16 bytes have a first 8")
+    }
+
+    /// What every blob frame starts with.
+    pub(crate) fn blob_magic(&self) -> &[u8; 8] {
+        self.0.last_chunk().expect("16 bytes have a last 8")
+    }
+}
+
+/// Not shown: see the type.
+impl fmt::Debug for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogId(..)")
+    }
+}
+
+/// Held as long as the folder is written.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _file: File,
+}
+
+/// Makes the folder if need be and takes its lock.
+///
+/// The lock is the operating system's and not one of names: it ends with the process, however
+/// that ends.
+pub(crate) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
+    std::fs::create_dir_all(folder).map_err(OpenError::io("create", folder))?;
+    refuse_foreign(folder)?;
+    let path = folder.join(LOCK_FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(OpenError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(FolderLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+            folder: folder.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(OpenError::io("lock", &path)(source)),
+    }
+}
+
+/// A folder without our files must be empty, or it is somebody else's.
+fn refuse_foreign(folder: &Path) -> Result<(), OpenError> {
+    if folder.join(FORMAT_FILE).exists() || folder.join(UNFINISHED_FILE).exists() {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(folder).map_err(OpenError::io("list", folder))?;
+    for entry in entries {
+        let name = entry.map_err(OpenError::io("list", folder))?.file_name();
+        // A fresh file system has lost+found.
+        if name != LOCK_FILE && name != "lost+found" {
+            return Err(OpenError::Foreign {
+                folder: folder.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Reads which log the folder holds; nothing when the folder was never completed.
+pub(crate) fn read_format(
+    storage: &dyn Storage,
+    folder: &Path,
+) -> Result<Option<LogId>, OpenError> {
+    let path = folder.join(FORMAT_FILE);
+    let file = match storage.open(&path, Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::io("open", &path)(error)),
+    };
+    let bytes = read_whole(&*file).map_err(OpenError::io("read", &path))?;
+    let foreign = || OpenError::Foreign {
+        folder: folder.to_owned(),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| foreign())?;
+    let mut lines = text.lines();
+    if lines.next() != Some(FIRST_LINE) {
+        return Err(foreign());
+    }
+    let found = lines
+        .next()
+        .and_then(|line| line.strip_prefix("format "))
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(foreign)?;
+    if found != FORMAT {
+        return Err(OpenError::Format {
+            folder: folder.to_owned(),
+            found,
+            supported: FORMAT,
+        });
+    }
+    let id = lines
+        .next()
+        .and_then(|line| line.strip_prefix("log "))
+        .and_then(|id| satpost_domain::ids::parse_hex(id).ok())
+        .ok_or_else(|| OpenError::Damaged {
+            file: path,
+            offset: 0,
+            reason: "the id of the log cannot be read".to_owned(),
+        })?;
+    Ok(Some(LogId(id)))
+}
+
+/// Begins to make a data folder: draws the log's id and leaves a mark, so that a folder whose
+/// making was interrupted is made again instead of being taken for somebody else's.
+pub(crate) fn begin(storage: &dyn Storage, folder: &Path) -> Result<LogId, OpenError> {
+    let mut id = [0; 16];
+    SystemRandom::new().fill(&mut id).map_err(|_| {
+        OpenError::io("draw random bytes for", folder)(io::Error::other("there are none"))
+    })?;
+    let path = folder.join(UNFINISHED_FILE);
+    let text = format!("{FIRST_LINE}\nformat {FORMAT}\nlog {}\n", hex::encode(id));
+    let write = || -> io::Result<()> {
+        let file = storage.create(&path)?;
+        file.write_at(text.as_bytes(), 0)?;
+        file.sync()?;
+        storage.sync_folder(folder)
+    };
+    write().map_err(OpenError::io("write", &path))?;
+    Ok(LogId(id))
+}
+
+/// Completes a data folder.
+pub(crate) fn finish(storage: &dyn Storage, folder: &Path) -> Result<(), OpenError> {
+    let named = || -> io::Result<()> {
+        storage.rename(&folder.join(UNFINISHED_FILE), &folder.join(FORMAT_FILE))?;
+        storage.sync_folder(folder)?;
+        if let Some(parent) = parent(folder) {
+            storage.sync_folder(&parent)?;
+        }
+        Ok(())
+    };
+    named().map_err(OpenError::io("complete", folder))
+}
+
+fn parent(folder: &Path) -> Option<PathBuf> {
+    let parent = folder.parent()?;
+    if parent.as_os_str().is_empty() {
+        Some(PathBuf::from("."))
+    } else {
+        Some(parent.to_owned())
+    }
+}
+
+/// Makes a folder inside the data folder and removes what an interrupted making left in it.
+pub(crate) fn make_inner(storage: &dyn Storage, folder: &Path) -> Result<(), OpenError> {
+    storage
+        .create_folder(folder)
+        .map_err(OpenError::io("create", folder))?;
+    let left = storage
+        .list(folder)
+        .map_err(OpenError::io("list", folder))?;
+    for path in left {
+        storage
+            .remove(&path)
+            .map_err(OpenError::io("remove", &path))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What the snapshots of all projections have in common: postcard bytes, and mirrors of domain
+//! values that carry no serde.
+//!
+//! A projection sorts what it keeps in hash maps before it is encoded, so that equal states give
+//! equal bytes. The form may change freely: a raised `VERSION` drops old snapshots.
+
+use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
+use satpost_domain::script::Script;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::projection::SnapshotError;
+
+pub(crate) fn to_bytes<T: Serialize>(state: &T) -> Vec<u8> {
+    postcard::to_stdvec(state).expect("states hold only values of known length, in memory")
+}
+
+pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SnapshotError> {
+    let (state, rest) = postcard::take_from_bytes(bytes).map_err(|error| SnapshotError {
+        reason: error.to_string(),
+    })?;
+    if rest.is_empty() {
+        Ok(state)
+    } else {
+        Err(SnapshotError {
+            reason: format!("{} bytes are left over", rest.len()),
+        })
+    }
+}
+
+/// The entries of a hash map by ascending key.
+pub(crate) fn sorted<K: Ord, V, S>(map: &std::collections::HashMap<K, V, S>) -> Vec<(&K, &V)> {
+    let mut entries: Vec<_> = map.iter().collect();
+    entries.sort_unstable_by_key(|&(key, _)| key);
+    entries
+}
+
+/// A push registration in a snapshot.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum StoredRegistration {
+    WebPush {
+        endpoint: String,
+        p256dh: Vec<u8>,
+        auth: [u8; 16],
+        code: [u8; 16],
+    },
+}
+
+impl From<&PushRegistration> for StoredRegistration {
+    fn from(registration: &PushRegistration) -> Self {
+        let PushTarget::WebPush {
+            endpoint,
+            p256dh,
+            auth,
+        } = &registration.target;
+        Self::WebPush {
+            endpoint: endpoint.clone(),
+            p256dh: p256dh.to_vec(),
+            auth: *auth,
+            code: *registration.code.as_bytes(),
+        }
+    }
+}
+
+impl TryFrom<StoredRegistration> for PushRegistration {
+    type Error = SnapshotError;
+
+    fn try_from(stored: StoredRegistration) -> Result<Self, SnapshotError> {
+        let StoredRegistration::WebPush {
+            endpoint,
+            p256dh,
+            auth,
+            code,
+        } = stored;
+        let p256dh = p256dh.try_into().map_err(|_| SnapshotError {
+            reason: "a push key does not have 65 bytes".to_owned(),
+        })?;
+        Ok(Self {
+            target: PushTarget::WebPush {
+                endpoint,
+                p256dh,
+                auth,
+            },
+            code: VerificationCode::new(code),
+        })
+    }
+}
+
+/// A script in a snapshot.
+pub(crate) struct StoredScript(pub(crate) Script);
+
+impl Serialize for StoredScript {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0.as_bytes())
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredScript {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        Script::new(&bytes)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
