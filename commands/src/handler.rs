@@ -5,8 +5,8 @@
 //! conflict drops the state and decides again. A refusal, or an answer that nothing is to be done,
 //! is given only after a look at the end of the stream.
 
+mod batch;
 mod folded;
-mod naming;
 mod recent_commands;
 mod streams;
 #[cfg(test)]
@@ -15,14 +15,14 @@ mod tests;
 use std::sync::Arc;
 
 use satpost_domain::aggregate::Aggregate;
-use satpost_domain::limits::{CONFLICT_RETRIES_MAX, UNKNOWN_RETRIES_MAX, UNKNOWN_RETRY_DELAY};
+use satpost_domain::limits::CONFLICT_RETRIES_MAX;
 use satpost_domain::{CommandId, EventId, Position, RequestDigest, StreamId, Timestamp};
 
 use crate::error::CommandError;
-use crate::ports::{Appended, Clock, EventLog, Expected, IdSource, LogError, NewPayload};
+use crate::ports::{Clock, EventLog, IdSource, LogError, NewPayload};
 
+use batch::{Batch, command_event_id};
 use folded::{Folded, read_back};
-use naming::{Batch, command_event_id};
 use recent_commands::Recall;
 use streams::{Streams, Turn};
 
@@ -208,7 +208,7 @@ impl Handler {
             let expected = folded.expected();
             let now = self.now();
             let batch = Batch::prepare(&mut folded, events, context, payload.clone(), now, &name);
-            match self.append(stream, expected, &batch).await {
+            match batch.append(self.log.as_ref(), stream, expected).await {
                 Ok(appended) => {
                     folded.moved_to(appended, &batch.metadata, batch.events.len());
                     turn.keep(folded);
@@ -286,35 +286,6 @@ impl Handler {
                 })
             }
         }
-    }
-
-    /// Appends, and repeats the very same append while its outcome is not known.
-    async fn append<A: Aggregate>(
-        &self,
-        stream: &StreamId,
-        expected: Expected,
-        batch: &Batch<A>,
-    ) -> Result<Appended, LogError> {
-        let mut delay = UNKNOWN_RETRY_DELAY;
-        let mut unknown = None;
-        for _ in 0..=UNKNOWN_RETRIES_MAX {
-            if unknown.is_some() {
-                tracing::debug!(
-                    stream.category = A::CATEGORY,
-                    "the outcome of an append is not known, repeating it"
-                );
-                tokio::time::sleep(delay).await;
-                delay *= 2;
-            }
-            let (events, erase) = batch.to_append();
-            match self.log.append(stream, expected, events, erase).await {
-                Err(error @ LogError::Unknown { .. }) => unknown = Some(error),
-                // That the repeat did not append says nothing about the first attempt.
-                Err(LogError::Unavailable { .. }) if unknown.is_some() => {}
-                answer => return answer,
-            }
-        }
-        Err(unknown.expect("the loop goes on only after an unknown outcome"))
     }
 }
 

@@ -88,35 +88,55 @@ impl World {
                 (WatchId::new(self.ids.to_be_bytes()), script)
             })
             .collect();
-        let mut after = self.watched.clone();
+        let mut new = BTreeMap::new();
         let mut added = Vec::new();
         for (id, script) in &named {
-            if !after.contains_key(script) {
-                after.insert(script.clone(), *id);
+            if !self.watched.contains_key(script) && !new.contains_key(script) {
+                new.insert(script.clone(), *id);
                 let script = Sealed::Present(script.clone());
-                added.push(WatchlistEvent::AddressWatched { id: *id, script, at: AT });
+                added.push(WatchlistEvent::AddressWatched {
+                    id: *id,
+                    script,
+                    at: AT,
+                });
             }
         }
         let watched = self.watched.len();
         let expected = if !(1..=ADDRESSES_PER_REQUEST_MAX).contains(&actual) {
             Err(WatchlistError::Count { actual })
-        } else if after.len() > WATCHED_ADDRESSES_MAX {
-            Err(WatchlistError::Full { watched, added: added.len() })
+        } else if watched + new.len() > WATCHED_ADDRESSES_MAX {
+            Err(WatchlistError::Full {
+                watched,
+                added: added.len(),
+            })
         } else {
-            self.watched = after;
+            self.watched.extend(new);
             Ok(added)
         };
-        self.ask(WatchlistCommand::Watch { scripts: named, at: AT }, &expected);
+        self.ask(
+            WatchlistCommand::Watch {
+                scripts: named,
+                at: AT,
+            },
+            &expected,
+        );
     }
 
     fn unwatch(&mut self, scripts: Vec<Script>) {
         let actual = scripts.len();
         let expected = if !(1..=ADDRESSES_PER_REQUEST_MAX).contains(&actual) {
             Err(WatchlistError::Count { actual })
-        } else if scripts.iter().all(|script| self.watched.contains_key(script)) {
+        } else if scripts
+            .iter()
+            .all(|script| self.watched.contains_key(script))
+        {
             // A script that is named twice is found once.
-            let found = scripts.iter().filter_map(|script| self.watched.remove(script));
-            Ok(found.map(|id| WatchlistEvent::AddressUnwatched { id, at: AT }).collect())
+            let found = scripts
+                .iter()
+                .filter_map(|script| self.watched.remove(script));
+            Ok(found
+                .map(|id| WatchlistEvent::AddressUnwatched { id, at: AT })
+                .collect())
         } else {
             Err(WatchlistError::NotWatched)
         };
@@ -145,7 +165,10 @@ impl World {
     fn repeat(&mut self) {
         if let Some(command) = self.last_command.take() {
             let again = self.watchlist.ask(&command).unwrap_or_default();
-            assert!(again.is_empty(), "{command:?} did something again: {again:?}");
+            assert!(
+                again.is_empty(),
+                "{command:?} did something again: {again:?}"
+            );
         }
     }
 
@@ -163,7 +186,11 @@ impl World {
 fn as_read(event: &WatchlistEvent, closed: &BTreeSet<PayloadId>) -> WatchlistEvent {
     match event {
         WatchlistEvent::AddressWatched { id, at, .. } if closed.contains(&(*id).into()) => {
-            WatchlistEvent::AddressWatched { id: *id, script: Sealed::Erased, at: *at }
+            WatchlistEvent::AddressWatched {
+                id: *id,
+                script: Sealed::Erased,
+                at: *at,
+            }
         }
         _ => event.clone(),
     }

@@ -1,12 +1,14 @@
-//! What is appended for one decision: events with their ids and metadata, and what they close.
+//! What is appended for one decision: events with their ids and metadata, and what they close; and
+//! how it is appended when the log does not say whether it was.
 
 use std::sync::Arc;
 
 use satpost_domain::aggregate::Aggregate;
 use satpost_domain::hash::tagged_16;
+use satpost_domain::limits::{UNKNOWN_RETRIES_MAX, UNKNOWN_RETRY_DELAY};
 use satpost_domain::{CommandId, EventId, Metadata, PayloadId, RequestDigest, StreamId, Timestamp};
 
-use crate::ports::{NewEvent, NewPayload};
+use crate::ports::{Appended, EventLog, Expected, LogError, NewEvent, NewPayload};
 
 use super::CommandContext;
 use super::folded::Folded;
@@ -85,8 +87,37 @@ impl<A: Aggregate> Batch<A> {
         }
     }
 
+    /// Appends, and repeats the very same append while its outcome is not known.
+    pub(super) async fn append(
+        &self,
+        log: &dyn EventLog,
+        stream: &StreamId,
+        expected: Expected,
+    ) -> Result<Appended, LogError> {
+        let mut delay = UNKNOWN_RETRY_DELAY;
+        let mut unknown = None;
+        for _ in 0..=UNKNOWN_RETRIES_MAX {
+            if unknown.is_some() {
+                tracing::debug!(
+                    stream.category = A::CATEGORY,
+                    "the outcome of an append is not known, repeating it"
+                );
+                tokio::time::sleep(delay).await;
+                delay *= 2;
+            }
+            let (events, erase) = self.to_append();
+            match log.append(stream, expected, events, erase).await {
+                Err(error @ LogError::Unknown { .. }) => unknown = Some(error),
+                // That the repeat did not append says nothing about the first attempt.
+                Err(LogError::Unavailable { .. }) if unknown.is_some() => {}
+                answer => return answer,
+            }
+        }
+        Err(unknown.expect("the loop goes on only after an unknown outcome"))
+    }
+
     /// The arguments of an append; the payload goes with the first event.
-    pub(super) fn to_append(&self) -> (Vec<NewEvent>, Vec<PayloadId>) {
+    fn to_append(&self) -> (Vec<NewEvent>, Vec<PayloadId>) {
         let mut payload = self.payload.clone();
         let events = self.events.iter().zip(&self.ids);
         let events = events.map(|(event, id)| NewEvent {
