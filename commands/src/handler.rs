@@ -21,7 +21,7 @@ use satpost_domain::{CommandId, EventId, Position, RequestDigest, StreamId, Time
 use crate::error::CommandError;
 use crate::ports::{Clock, EventLog, IdSource, LogError, NewPayload};
 
-use batch::{Batch, command_event_id};
+use batch::{Batch, Decision, command_event_id};
 use folded::{Folded, read_back};
 use recent_commands::Recall;
 use streams::{Streams, Turn};
@@ -55,6 +55,8 @@ pub struct Handler {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     streams: Arc<Streams>,
+    /// Tells what this server decided from what another one did, or this one before a restart.
+    run: [u8; 16],
 }
 
 /// What is known once a command was decided against the present state.
@@ -71,11 +73,13 @@ impl Handler {
     /// Builds the handler over its ports.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
+        let run = *ids.message_id().as_bytes();
         Self {
             log,
             clock,
             ids,
             streams: Arc::new(Streams::default()),
+            run,
         }
     }
 
@@ -106,8 +110,8 @@ impl Handler {
         command: &A::Command,
         payload: Option<NewPayload>,
     ) -> Result<Outcome<A::Event>, CommandError<A::Error>> {
-        let name = |_: &A, _: &A::Event, place: usize, recorded_at: Timestamp| {
-            command_event_id(stream, context.command_id, recorded_at, place)
+        let name = |_: &A, _: &A::Event, place: usize, decision: Decision| {
+            command_event_id(stream, context.command_id, decision, place)
         };
         self.carry_out(stream, Some(context), command, payload, name)
             .await
@@ -125,7 +129,7 @@ impl Handler {
         command: &A::Command,
         event_id: impl Fn(&A, &A::Event) -> EventId + Send + Sync,
     ) -> Result<Outcome<A::Event>, CommandError<A::Error>> {
-        let name = |state: &A, event: &A::Event, _: usize, _: Timestamp| event_id(state, event);
+        let name = |state: &A, event: &A::Event, _: usize, _: Decision| event_id(state, event);
         self.carry_out(stream, None, command, None, name).await
     }
 
@@ -181,7 +185,7 @@ impl Handler {
     ) -> Result<Outcome<A::Event>, CommandError<A::Error>>
     where
         A: Aggregate,
-        N: Fn(&A, &A::Event, usize, Timestamp) -> EventId + Send + Sync,
+        N: Fn(&A, &A::Event, usize, Decision) -> EventId + Send + Sync,
     {
         let mut turn = self.streams.enter(stream).await;
         for _ in 0..=CONFLICT_RETRIES_MAX {
@@ -206,8 +210,10 @@ impl Handler {
             // The state moves on before the append, because it must not be cloned for it; unless
             // the append succeeds it is dropped here and folded again from the log.
             let expected = folded.expected();
-            let now = self.now();
-            let batch = Batch::prepare(&mut folded, events, context, payload.clone(), now, &name);
+            let at = self.now();
+            let decision = Decision { run: self.run, at };
+            let name = |state: &A, event: &A::Event, place| name(state, event, place, decision);
+            let batch = Batch::prepare(&mut folded, events, context, payload.clone(), at, name);
             match batch.append(self.log.as_ref(), stream, expected).await {
                 Ok(appended) => {
                     folded.moved_to(appended, &batch.metadata, batch.events.len());

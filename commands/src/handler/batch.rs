@@ -13,16 +13,24 @@ use crate::ports::{Appended, EventLog, Expected, LogError, NewEvent, NewPayload}
 use super::CommandContext;
 use super::folded::Folded;
 
+/// Who decided a command, and when. A command decided again may give other content (a message id
+/// is drawn), and then its events are other events: an append of uncertain outcome that lands late,
+/// or one of another server, must never be taken for the later one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decision {
+    /// Drawn when the server was started.
+    pub(super) run: [u8; 16],
+    /// The clock of that server.
+    pub(super) at: Timestamp,
+}
+
 /// The id of the event at `place` of what a command appends to one stream:
-/// H("satpost/event-id/1", command id ‖ place ‖ time ‖ stream), numbers in big endian.
-///
-/// The stream is part of it because a request may use its id on several streams. The time is part of
-/// it because the same command, decided again, may give other content (a message id is drawn): an
-/// append of uncertain outcome that lands late must never be taken for the later one.
+/// H("satpost/event-id/1", command id ‖ place ‖ run ‖ time ‖ stream), numbers in big endian. The
+/// stream is part of it because a request may use its id on several streams.
 pub(super) fn command_event_id(
     stream: &StreamId,
     command_id: CommandId,
-    recorded_at: Timestamp,
+    decision: Decision,
     place: usize,
 ) -> EventId {
     let place = u32::try_from(place).expect("a command gives far fewer than 2^32 events");
@@ -31,7 +39,8 @@ pub(super) fn command_event_id(
         &[
             command_id.as_bytes(),
             &place.to_be_bytes(),
-            &recorded_at.as_millis().to_be_bytes(),
+            &decision.run,
+            &decision.at.as_millis().to_be_bytes(),
             stream.as_str().as_bytes(),
         ],
     ))
@@ -63,7 +72,7 @@ impl<A: Aggregate> Batch<A> {
         context: Option<CommandContext>,
         payload: Option<NewPayload>,
         recorded_at: Timestamp,
-        name: impl Fn(&A, &A::Event, usize, Timestamp) -> EventId,
+        name: impl Fn(&A, &A::Event, usize) -> EventId,
     ) -> Self {
         let state = Arc::make_mut(&mut folded.state);
         let mut ids = Vec::with_capacity(events.len());
@@ -71,7 +80,7 @@ impl<A: Aggregate> Batch<A> {
         for (place, event) in events.iter().enumerate() {
             erase.extend(state.payloads_closed_by(event));
             state.evolve(event);
-            ids.push(name(state, event, place, recorded_at));
+            ids.push(name(state, event, place));
         }
         let context = context.unwrap_or_else(|| ingest_context(&ids));
         Self {
