@@ -54,6 +54,9 @@ pub struct ServerConfig {
     pub requests_per_second: u32,
     /// Requests that one client may send at once after a pause.
     pub requests_burst: u32,
+    /// Also limit requests and registrations by network address. False where all requests come
+    /// from one proxy or Tor process, which would be limited as a whole.
+    pub limit_peers: bool,
 }
 
 /// The Bitcoin node.
@@ -117,6 +120,7 @@ impl Default for Config {
                 behind_tls_proxy: false,
                 requests_per_second: 50,
                 requests_burst: 200,
+                limit_peers: true,
             },
             node: NodeConfig {
                 rpc_url: String::new(),
@@ -143,7 +147,10 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] when a source does not parse, names an unknown key, or the values do not fit together.
-    pub fn load(file: Option<&Path>, flags: &[(&str, figment::value::Value)]) -> Result<Self, ConfigError> {
+    pub fn load(
+        file: Option<&Path>,
+        flags: &[(&str, figment::value::Value)],
+    ) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
             figment = figment.merge(Toml::file_exact(path));
@@ -185,10 +192,16 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::result_large_err, reason = "the signature of figment's test jail")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "the signature of figment's test jail"
+    )]
     fn a_later_source_wins() {
         figment::Jail::expect_with(|jail| {
-            jail.create_file("satpost.toml", "network = \"signet\"\n[server]\nrequests_burst = 7\n")?;
+            jail.create_file(
+                "satpost.toml",
+                "network = \"signet\"\n[server]\nrequests_burst = 7\n",
+            )?;
             jail.set_env("SATPOST_SERVER__REQUESTS_BURST", "8");
             let flags = [("network", "testnet4".into())];
             let config = Config::load(Some(Path::new("satpost.toml")), &flags).unwrap();
@@ -199,7 +212,10 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::result_large_err, reason = "the signature of figment's test jail")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "the signature of figment's test jail"
+    )]
     fn refuses_an_unknown_key() {
         figment::Jail::expect_with(|jail| {
             jail.create_file("satpost.toml", "[server]\nlisten_on = \"127.0.0.1:1\"\n")?;

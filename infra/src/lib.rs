@@ -1,16 +1,32 @@
 //! The outermost ring of Satpost: adapters, wiring and the binary `satpostd`.
 //!
 //! # Layout
-//! - [`event_store`]: the log as bytes, embedded and in memory.
-//! - [`event_log`]: the ports of the log over an event store.
-//! - [`stored_event`]: the postcard form of every event.
-//! - [`snapshots`]: the projections in files, so that a start replays little.
-//! - [`push`]: Web Push, and a log-only stand-in.
+//! - [`event_store`]: the log as bytes, embedded and in memory; `payload_store`: what can be
+//!   erased, beside it; `storage`: the disk under both.
+//! - [`stored_event`]: the postcard form of every event; [`event_log`]: the ports of the log over
+//!   an event store; [`snapshots`]: projections on disk.
+//! - [`bitcoind`]: the node, and the watcher that follows it.
+//! - [`push`]: the way to a phone; [`outbox`]: what empties the push outbox.
+//! - [`processes`]: runs the process managers.
+//! - [`config`], [`server_keys`], [`system`], [`telemetry`], [`shutdown`], [`status`]: what a
+//!   server needs around it.
+//! - [`wiring`]: puts all of it together; [`cli`]: the command line of `satpostd`.
 
+pub mod bitcoind;
+pub mod cli;
+pub mod config;
 pub mod event_log;
 pub mod event_store;
+pub mod outbox;
 mod payload_store;
+pub mod processes;
 pub mod push;
+pub mod server_keys;
+pub mod shutdown;
 pub mod snapshots;
+pub mod status;
 mod storage;
 pub mod stored_event;
+pub mod system;
+pub mod telemetry;
+pub mod wiring;

@@ -1,6 +1,7 @@
 //! What the server says about itself.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, ContentType};
@@ -34,13 +35,14 @@ fn limits_response() -> LimitsResponse {
         message_bytes_max: limits::MESSAGE_BYTES_MAX as u64,
         mailbox_messages_max: limits::MAILBOX_MESSAGES_MAX as u64,
         mailbox_bytes_max: limits::MAILBOX_BYTES_MAX as u64,
-        message_ttl_default_secs: limits::MESSAGE_TTL_DEFAULT.as_secs(),
-        message_ttl_max_secs: limits::MESSAGE_TTL_MAX.as_secs(),
-        message_ttl_min_secs: limits::MESSAGE_TTL_MIN.as_secs(),
+        mailbox_line_max: limits::MAILBOX_LINE_MAX as u64,
+        message_ttl_default_ms: milliseconds(limits::MESSAGE_TTL_DEFAULT),
+        message_ttl_max_ms: milliseconds(limits::MESSAGE_TTL_MAX),
+        message_ttl_min_ms: milliseconds(limits::MESSAGE_TTL_MIN),
         fetch_messages_max: limits::FETCH_MESSAGES_MAX as u64,
         fetch_messages_default: limits::FETCH_MESSAGES_DEFAULT as u64,
         fetch_bytes_max: limits::FETCH_BYTES_MAX as u64,
-        fetch_wait_max_secs: limits::FETCH_WAIT_MAX.as_secs(),
+        fetch_wait_max_ms: milliseconds(limits::FETCH_WAIT_MAX),
         park_messages_max: limits::PARK_MESSAGES_MAX as u64,
         watched_addresses_max: limits::WATCHED_ADDRESSES_MAX as u64,
         addresses_per_request_max: limits::ADDRESSES_PER_REQUEST_MAX as u64,
@@ -49,22 +51,44 @@ fn limits_response() -> LimitsResponse {
         reorg_blocks_max: limits::REORG_BLOCKS_MAX as u64,
         push_endpoint_bytes_max: limits::PUSH_ENDPOINT_BYTES_MAX as u64,
         push_code_attempts_max: limits::PUSH_CODE_ATTEMPTS_MAX.into(),
-        push_code_ttl_secs: limits::PUSH_CODE_TTL.as_secs(),
+        push_code_ttl_ms: milliseconds(limits::PUSH_CODE_TTL),
+        push_ttl_ms: milliseconds(limits::PUSH_TTL),
+        push_connect_timeout_ms: milliseconds(limits::PUSH_CONNECT_TIMEOUT),
+        push_timeout_ms: milliseconds(limits::PUSH_TIMEOUT),
+        push_retry_after_max_ms: milliseconds(limits::PUSH_RETRY_AFTER_MAX),
+        push_reply_bytes_max: limits::PUSH_REPLY_BYTES_MAX as u64,
+        push_token_lifetime_ms: milliseconds(limits::PUSH_TOKEN_LIFETIME),
+        push_tokens_cached_max: limits::PUSH_TOKENS_CACHED_MAX as u64,
         commands_remembered_max: limits::COMMANDS_REMEMBERED_MAX as u64,
         conflict_retries_max: limits::CONFLICT_RETRIES_MAX as u64,
+        unknown_retries_max: limits::UNKNOWN_RETRIES_MAX.into(),
+        unknown_retry_delay_ms: milliseconds(limits::UNKNOWN_RETRY_DELAY),
+        events_per_command_max: limits::EVENTS_PER_COMMAND_MAX as u64,
+        fold_page_events: limits::FOLD_PAGE_EVENTS as u64,
         states_cached_max: limits::STATES_CACHED_MAX as u64,
-        signature_skew_max_secs: limits::SIGNATURE_SKEW_MAX.as_secs(),
-        signature_lifetime_max_secs: limits::SIGNATURE_LIFETIME_MAX.as_secs(),
+        states_cached_weight_max: limits::STATES_CACHED_WEIGHT_MAX as u64,
+        event_bytes_max: limits::EVENT_BYTES_MAX as u64,
+        event_kind_bytes_max: limits::EVENT_KIND_BYTES_MAX as u64,
+        payload_bytes_max: limits::PAYLOAD_BYTES_MAX as u64,
+        events_per_append_max: limits::EVENTS_PER_APPEND_MAX as u64,
+        erasures_per_append_max: limits::ERASURES_PER_APPEND_MAX as u64,
+        append_bytes_max: limits::APPEND_BYTES_MAX as u64,
+        signature_skew_max_ms: milliseconds(limits::SIGNATURE_SKEW_MAX),
+        signature_lifetime_max_ms: milliseconds(limits::SIGNATURE_LIFETIME_MAX),
         json_body_bytes_max: limits::JSON_BODY_BYTES_MAX as u64,
-        body_deadline_secs: limits::BODY_DEADLINE.as_secs(),
-        body_grace_secs: limits::BODY_GRACE.as_secs(),
+        body_deadline_ms: milliseconds(limits::BODY_DEADLINE),
+        body_grace_ms: milliseconds(limits::BODY_GRACE),
         body_bytes_per_sec_min: limits::BODY_BYTES_PER_SEC_MIN,
         request_head_bytes_max: limits::REQUEST_HEAD_BYTES_MAX as u64,
         signature_nonces_max: limits::SIGNATURE_NONCES_MAX as u64,
         rate_limited_max: limits::RATE_LIMITED_MAX as u64,
         fetches_waiting_max: limits::FETCHES_WAITING_MAX as u64,
-        min_position_wait_max_secs: limits::MIN_POSITION_WAIT_MAX.as_secs(),
+        min_position_wait_max_ms: milliseconds(limits::MIN_POSITION_WAIT_MAX),
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("a bound in time is shorter than the universe")
 }
 
 /// Who the server is, and what works now.
@@ -172,7 +196,7 @@ mod tests {
             };
             let (name, of_type) = rest.split_once(": ").unwrap();
             let unit = if of_type.starts_with("Duration") {
-                "_secs"
+                "_ms"
             } else {
                 ""
             };

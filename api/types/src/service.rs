@@ -52,7 +52,7 @@ pub struct VersionResponse {
     pub version: String,
 }
 
-/// `GET /v1/limits`: every bound of the server. Times are in seconds, sizes in bytes.
+/// `GET /v1/limits`: every bound of the server. Times are in milliseconds, sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitsResponse {
     /// The sizes a message body may have, in bytes. A body is padded to one of them by its sender,
@@ -64,12 +64,15 @@ pub struct LimitsResponse {
     pub mailbox_messages_max: u64,
     /// How many bytes may wait in one mailbox, counted in size buckets.
     pub mailbox_bytes_max: u64,
+    /// How many places a mailbox's line may have: messages, and tombstones of messages that ended before
+    /// their recipient came back. Without it, short-lived messages to a lost phone would pile up for ever.
+    pub mailbox_line_max: u64,
     /// How long a message waits when its sender does not say.
-    pub message_ttl_default_secs: u64,
+    pub message_ttl_default_ms: u64,
     /// The longest a message can wait.
-    pub message_ttl_max_secs: u64,
+    pub message_ttl_max_ms: u64,
     /// The shortest time to live that is not refused.
-    pub message_ttl_min_secs: u64,
+    pub message_ttl_min_ms: u64,
     /// How many messages one fetch answers at most.
     pub fetch_messages_max: u64,
     /// How many messages one fetch answers when the client does not say.
@@ -77,7 +80,7 @@ pub struct LimitsResponse {
     /// How many body bytes one fetch answers at most (at least one message is always answered).
     pub fetch_bytes_max: u64,
     /// How long a fetch may wait for a message (`Prefer: wait`).
-    pub fetch_wait_max_secs: u64,
+    pub fetch_wait_max_ms: u64,
     /// How many messages one command can park, or close once parked.
     pub park_messages_max: u64,
     /// How many addresses one client may watch.
@@ -96,23 +99,61 @@ pub struct LimitsResponse {
     /// How many wrong codes a push verification bears.
     pub push_code_attempts_max: u64,
     /// How long a push verification code is good.
-    pub push_code_ttl_secs: u64,
+    pub push_code_ttl_ms: u64,
+    /// How long a push service keeps a push for a phone that it cannot reach.
+    pub push_ttl_ms: u64,
+    /// How long connecting to a push service may take.
+    pub push_connect_timeout_ms: u64,
+    /// How long one push may take, connecting included.
+    pub push_timeout_ms: u64,
+    /// The longest `Retry-After` of a push service that is honoured.
+    pub push_retry_after_max_ms: u64,
+    /// How much of a push service's answer is read, in bytes.
+    pub push_reply_bytes_max: u64,
+    /// How long a token for a push service is good; RFC 8292 allows 24 hours.
+    pub push_token_lifetime_ms: u64,
+    /// How many push services' tokens are remembered.
+    pub push_tokens_cached_max: u64,
     /// How many commands of a stream are remembered for a repeat.
     pub commands_remembered_max: u64,
     /// How often a command is decided again after another writer was faster.
     pub conflict_retries_max: u64,
+    /// How often an append is repeated when its outcome is not known.
+    pub unknown_retries_max: u64,
+    /// How long the first repeat of an append with unknown outcome waits; each further one waits twice as long.
+    pub unknown_retry_delay_ms: u64,
+    /// How many events one command gives at most; what needs more is asked for again.
+    pub events_per_command_max: u64,
+    /// How many events are read at once when a state is folded.
+    pub fold_page_events: u64,
     /// How many folded states the command handler keeps.
     pub states_cached_max: u64,
+    /// How many parts (messages, addresses, remembered commands; about 100 bytes each) the states that
+    /// the command handler keeps may have together.
+    pub states_cached_weight_max: u64,
+    /// The largest stored event, body and metadata together, in bytes.
+    pub event_bytes_max: u64,
+    /// The longest name of an event type, in bytes.
+    pub event_kind_bytes_max: u64,
+    /// The largest payload beside the log, in bytes.
+    pub payload_bytes_max: u64,
+    /// How many events one append takes.
+    pub events_per_append_max: u64,
+    /// How many payloads one append erases.
+    pub erasures_per_append_max: u64,
+    /// How many bytes the events of one append have together, bodies and metadata; and as many again
+    /// for its payloads.
+    pub append_bytes_max: u64,
     /// How far a request's clock may be from the server's.
-    pub signature_skew_max_secs: u64,
+    pub signature_skew_max_ms: u64,
     /// The longest time between a signature's creation and its expiry.
-    pub signature_lifetime_max_secs: u64,
+    pub signature_lifetime_max_ms: u64,
     /// The largest JSON request body, in bytes.
     pub json_body_bytes_max: u64,
     /// How long a request body may take to arrive.
-    pub body_deadline_secs: u64,
+    pub body_deadline_ms: u64,
     /// How long a request body may make no progress before the minimum rate is asked of it.
-    pub body_grace_secs: u64,
+    pub body_grace_ms: u64,
     /// The slowest a request body may arrive after `body_grace`, in bytes per second on average.
     pub body_bytes_per_sec_min: u64,
     /// The largest request line and headers together, in bytes.
@@ -124,7 +165,7 @@ pub struct LimitsResponse {
     /// How many fetches may wait for a message at once; one more is answered at once.
     pub fetches_waiting_max: u64,
     /// How long a query waits until the projections have reached `Satpost-Min-Position`.
-    pub min_position_wait_max_secs: u64,
+    pub min_position_wait_max_ms: u64,
 }
 
 /// `GET /operator/projections`, on the operator's listener only.

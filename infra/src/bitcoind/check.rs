@@ -164,8 +164,7 @@ mod tests {
 
     #[test]
     fn knows_the_genesis_of_every_network() {
-        let all: std::collections::BTreeSet<_> =
-            Network::ALL.into_iter().map(genesis).collect();
+        let all: std::collections::BTreeSet<_> = Network::ALL.into_iter().map(genesis).collect();
         assert_eq!(all.len(), Network::ALL.len());
         assert_eq!(
             genesis(Network::Mainnet).to_string(),

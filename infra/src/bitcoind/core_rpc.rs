@@ -258,8 +258,7 @@ impl NodeRpc for CoreRpc {
     }
 
     async fn publications(&self) -> Result<Vec<Publication>, RpcError> {
-        let found: Vec<answers::ZmqNotification> =
-            self.call("getzmqnotifications", vec![]).await?;
+        let found: Vec<answers::ZmqNotification> = self.call("getzmqnotifications", vec![]).await?;
         Ok(found.into_iter().map(Into::into).collect())
     }
 

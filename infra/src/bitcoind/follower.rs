@@ -256,8 +256,7 @@ impl Follower {
             })
             .collect();
         let chain = self.chain().await?;
-        let sightings =
-            matcher::sightings(&self.read_model.watched_scripts(), &chain, &candidates);
+        let sightings = matcher::sightings(&self.read_model.watched_scripts(), &chain, &candidates);
         let height = chain.tip().map_or(0, |tip| tip.height + 1);
         drop(chain);
         let command = ChainCommand::ConnectBlock {
@@ -307,16 +306,20 @@ impl Follower {
             return result;
         };
         let depth = u32::try_from(REORG_BLOCKS_MAX).unwrap_or(u32::MAX);
-        let height = oldest.saturating_sub(depth);
+        let blocks = self.rpc.info().await?.blocks;
+        let height = oldest.saturating_sub(depth).min(blocks);
         tracing::warn!(
             chain.oldest_height = oldest,
             chain.start_height = height,
             "a reorganisation reaches below every remembered block; the chain begins again below it"
         );
-        if let (Some(hash), Some(genesis)) = (self.rpc.block_hash(height).await?, genesis) {
-            self.start(genesis, BlockRef { height, hash }).await?;
+        match (self.rpc.block_hash(height).await?, genesis) {
+            (Some(hash), Some(genesis)) => self.start(genesis, BlockRef { height, hash }).await,
+            _ => Err(FollowError::Node(RpcError::Unexpected {
+                method: "getblockhash",
+                reason: format!("block {height} was taken back at this moment"),
+            })),
         }
-        Ok(())
     }
 
     /// When the oldest held removal is over.
@@ -382,6 +385,12 @@ impl Follower {
             (txid, cause)
         });
         self.remove(removals.collect()).await
+    }
+
+    /// How many transactions the node's mempool has, by its announcements.
+    #[must_use]
+    pub fn mempool_size(&self) -> usize {
+        self.mempool.len()
     }
 
     pub(super) fn now(&self) -> satpost_domain::Timestamp {

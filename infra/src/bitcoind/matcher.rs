@@ -36,7 +36,12 @@ pub fn sightings(
             coins.insert(OutPoint { txid, vout }, coin);
         }
     }
-    let coin = |outpoint: &OutPoint| coins.get(outpoint).copied().or_else(|| chain.coin(outpoint));
+    let coin = |outpoint: &OutPoint| {
+        coins
+            .get(outpoint)
+            .copied()
+            .or_else(|| chain.coin(outpoint))
+    };
     candidates
         .iter()
         .filter_map(|candidate| {

@@ -7,9 +7,7 @@ use std::time::Duration;
 use satpost_commands::Handler;
 use satpost_domain::chain::{BlockRef, GapKind};
 use satpost_domain::ids::BlockHash;
-use satpost_domain::limits::{
-    NODE_CALL_MAX, NODE_HEARTBEAT, NODE_RETRY_MAX, NODE_RETRY_MIN,
-};
+use satpost_domain::limits::{NODE_CALL_MAX, NODE_HEARTBEAT, NODE_RETRY_MAX, NODE_RETRY_MIN};
 use satpost_projections::ReadModel;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -148,7 +146,7 @@ impl Watcher {
             node.blocks = info.blocks,
             "the node answers"
         );
-        self.begin().await?;
+        self.begin(&info).await?;
         let mut feed = self.open_feed().await?;
         let mut replayed = self.resync(&mut feed).await?;
         let mut heartbeat = tokio::time::interval(NODE_HEARTBEAT);
@@ -190,27 +188,29 @@ impl Watcher {
 
     /// A restarted node may have lost its mempool, and counts its notifications from 0.
     fn note_restart(&mut self, info: &NodeInfo) {
-        let started = self.handler.now().as_secs().saturating_sub(info.uptime_secs);
+        let started = self
+            .handler
+            .now()
+            .as_secs()
+            .saturating_sub(info.uptime_secs);
         let before = self.node_started_secs.replace(started);
         if before.is_some_and(|before| before.abs_diff(started) > START_TIME_SLACK_SECS) {
             self.gap = GapKind::NodeRestart;
         }
     }
 
-    /// Begins to follow the chain when the log does not know it yet.
-    async fn begin(&mut self) -> Result<(), SessionError> {
-        if self.follower.chain().await?.tip().is_some() {
-            return Ok(());
+    /// Begins to follow the chain at the node's tip when the log does not know it yet.
+    async fn begin(&mut self, info: &NodeInfo) -> Result<(), SessionError> {
+        if let Some(tip) = self.follower.chain().await?.tip() {
+            return still_fetching(info, tip).map_or(Ok(()), |unfit| Err(unfit.into()));
         }
-        let node = &self.rpc;
-        let height = node.info().await.map_err(FollowError::from)?.blocks;
-        let hash = node.block_hash(height).await.map_err(FollowError::from)?;
-        // The tip was just taken back when there is no such block; the next session tries again.
-        if let Some(hash) = hash {
+        let height = info.blocks;
+        let hash = self.rpc.block_hash(height).await;
+        // The tip was taken back just now when there is no such block; the next session begins.
+        if let Some(hash) = hash.map_err(FollowError::from)? {
             let genesis = check::genesis(self.config.network);
-            self.follower
-                .start(genesis, BlockRef { height, hash })
-                .await?;
+            let tip = BlockRef { height, hash };
+            self.follower.start(genesis, tip).await?;
         }
         Ok(())
     }
@@ -292,6 +292,14 @@ impl Watcher {
         self.follower.search_for_new_scripts().await?;
         Ok(None)
     }
+}
+
+/// A node that fetches the chain anew is no witness that the blocks in the log are stale.
+fn still_fetching(info: &NodeInfo, tip: BlockRef) -> Option<Unfit> {
+    (info.initial_download && info.blocks < tip.height).then_some(Unfit::Behind {
+        blocks: info.blocks,
+        headers: info.headers.max(tip.height),
+    })
 }
 
 async fn until(moment: Option<Instant>) {

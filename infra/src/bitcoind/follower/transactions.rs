@@ -55,8 +55,7 @@ impl Follower {
             })
             .collect();
         let chain = self.chain().await?;
-        let sightings =
-            matcher::sightings(&self.read_model.watched_scripts(), &chain, &candidates);
+        let sightings = matcher::sightings(&self.read_model.watched_scripts(), &chain, &candidates);
         drop(chain);
         if sightings.is_empty() {
             return Ok(());

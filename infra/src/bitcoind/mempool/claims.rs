@@ -110,22 +110,14 @@ mod tests {
     #[test]
     fn neither_the_transaction_nor_its_parent_conflicts_with_itself() {
         assert!(family().broken_by(txid(1), &[coin(90)]).is_empty());
-        assert!(
-            family()
-                .broken_by(txid(2), &[coin(1), coin(91)])
-                .is_empty()
-        );
+        assert!(family().broken_by(txid(2), &[coin(1), coin(91)]).is_empty());
     }
 
     #[test]
     fn forgets_a_transaction_that_has_left() {
         let mut claims = family();
         claims.remove(&txid(2));
-        assert!(
-            claims
-                .broken_by(txid(3), &[coin(90), coin(91)])
-                .is_empty()
-        );
+        assert!(claims.broken_by(txid(3), &[coin(90), coin(91)]).is_empty());
         assert!(claims.by_output.is_empty() && claims.by_tracked.is_empty());
     }
 }

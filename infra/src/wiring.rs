@@ -1,0 +1,313 @@
+//! Puts adapters into ports and runs the server: the only place that knows all of them.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use p256::SecretKey;
+use satpost_api::ports::ApiPorts;
+use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
+use satpost_commands::Handler;
+use satpost_commands::ports::{Clock, EventLog, IdSource, Payloads};
+use satpost_projections::source::EventSource;
+use satpost_projections::{ReadModel, runner};
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
+use crate::config::Config;
+use crate::event_log::StoredEventLog;
+use crate::event_store::EventStore;
+use crate::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use crate::outbox::Outbox;
+use crate::processes::{self, Checkpoint};
+use crate::push::{Guard, Vapid, WebPush};
+use crate::server_keys::ServerKeys;
+use crate::shutdown;
+use crate::snapshots::{SnapshotPolicy, Snapshots};
+use crate::status::{Node, Status};
+use crate::system::{SystemClock, SystemIds};
+
+/// How long background work may take to end.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why the server ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The event log can no longer be trusted; nothing was acknowledged after that.
+    #[error("the event log has stopped: {reason}")]
+    LogStopped {
+        /// What happened to it.
+        reason: String,
+    },
+    /// The configuration, the data folder or a port cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] anyhow::Error),
+}
+
+/// Runs the server until a signal, or until its log has stopped for good.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let stop = CancellationToken::new();
+    shutdown::on_signals(stop.clone()).context("signals cannot be handled")?;
+    let listeners = listen(&config)?;
+    let server = Server::open(config).await?;
+    server.run(listeners, stop).await
+}
+
+fn listen(config: &Config) -> anyhow::Result<Listeners> {
+    let bind = |address| {
+        TcpListener::bind(address)
+            .with_context(|| format!("cannot listen on {address}; is another server running?"))
+    };
+    Ok(Listeners {
+        public: bind(config.server.listen)?,
+        operator: Some(bind(config.server.operator_listen)?),
+    })
+}
+
+/// Everything that is open while the server runs.
+struct Server {
+    config: Config,
+    store: Arc<EmbeddedEventStore>,
+    log: StoredEventLog,
+    handler: Handler,
+    read_model: Arc<ReadModel>,
+    snapshots: Snapshots,
+    keys: Arc<ServerKeys>,
+    random: SystemIds,
+}
+
+impl Server {
+    async fn open(config: Config) -> anyhow::Result<Self> {
+        let folder = config.data_dir.as_path();
+        let store = EmbeddedEventStore::open(&EmbeddedOptions::new(folder))
+            .with_context(|| format!("the data folder {} cannot be used", folder.display()))?;
+        let store = Arc::new(store);
+        let random = SystemIds::new();
+        let keys = Arc::new(ServerKeys::load_or_create(&folder.join("keys"), &random)?);
+        let log = StoredEventLog::new(Arc::clone(&store) as Arc<dyn EventStore>);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn IdSource> = Arc::new(random.clone());
+        let handler = Handler::new(Arc::new(log.clone()) as Arc<dyn EventLog>, clock, ids);
+        let snapshots = Snapshots::new(folder);
+        let read_model = Arc::new(snapshots.load_through(log.head().await?));
+        Ok(Self {
+            config,
+            store,
+            log,
+            handler,
+            read_model,
+            snapshots,
+            keys,
+            random,
+        })
+    }
+
+    async fn run(self, listeners: Listeners, stop: CancellationToken) -> Result<(), ServeError> {
+        let mut background = JoinSet::new();
+        self.start_projections(&mut background, &stop);
+        self.wait_until_live(&stop).await?;
+        let node = self.start_watcher(&mut background, &stop)?;
+        self.start_processes(&mut background, &stop)?;
+        let vapid_key = self.start_outbox(&mut background, &stop)?;
+        let api = self.api(node, vapid_key)?;
+        self.announce();
+
+        let fatal = self.store.fatal();
+        let serving = satpost_api::run(Arc::new(api), listeners, stop.clone().cancelled_owned());
+        let outcome = tokio::select! {
+            reason = fatal => Err(ServeError::LogStopped { reason }),
+            served = serving => served.context("the HTTP server failed").map_err(ServeError::from),
+        };
+        stop.cancel();
+        let ended = tokio::time::timeout(STOP_DEADLINE, async {
+            while background.join_next().await.is_some() {}
+        });
+        if ended.await.is_err() {
+            tracing::warn!("background work did not end in time; it goes on at the next start");
+        }
+        tracing::info!("stopped");
+        outcome
+    }
+
+    fn start_projections(&self, background: &mut JoinSet<()>, stop: &CancellationToken) {
+        let read_model = Arc::clone(&self.read_model);
+        let source = self.log.clone();
+        let stopped = stop.clone().cancelled_owned();
+        background.spawn(async move { runner::run(&read_model, &source, |_| (), stopped).await });
+
+        let read_model = Arc::clone(&self.read_model);
+        let policy = SnapshotPolicy::default();
+        background.spawn(
+            self.snapshots
+                .clone()
+                .keep(read_model, policy, stop.clone()),
+        );
+    }
+
+    /// Queries would answer from the past while history is applied, so nobody is let in before.
+    async fn wait_until_live(&self, stop: &CancellationToken) -> Result<(), ServeError> {
+        let mut progress = self.read_model.positions();
+        tokio::select! {
+            live = progress.wait_for(|progress| progress.live) => {
+                live.context("the projections have ended")?;
+                Ok(())
+            }
+            () = stop.cancelled() => Ok(()),
+            reason = self.store.fatal() => Err(ServeError::LogStopped { reason }),
+        }
+    }
+
+    fn start_watcher(
+        &self,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Node> {
+        if !self.config.has_node() {
+            tracing::warn!(
+                "no Bitcoin node is configured: addresses cannot be watched; messages and pushes work. Set node.rpc_url to change that"
+            );
+            return Ok(Node::None);
+        }
+        let config = node_config(&self.config)?;
+        let rpc = Arc::new(CoreRpc::new(
+            config.rpc_url.clone(),
+            config.rpc_auth.clone(),
+        ));
+        let (sender, receiver) = watch::channel(NodeStatus::Connecting);
+        background.spawn(bitcoind::run(
+            config,
+            rpc,
+            self.handler.clone(),
+            Arc::clone(&self.read_model),
+            sender,
+            stop.clone(),
+        ));
+        Ok(Node::Followed(receiver))
+    }
+
+    fn start_processes(
+        &self,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let folder = self.config.data_dir.join("processes");
+        let checkpoint = Checkpoint::load(&folder, "retirement")
+            .with_context(|| format!("{} cannot be used", folder.display()))?;
+        let source: Arc<dyn EventSource> = Arc::new(self.log.clone());
+        background.spawn(processes::run_retirement(
+            self.handler.clone(),
+            source,
+            checkpoint,
+            stop.clone(),
+        ));
+        background.spawn(processes::run_expiry(
+            self.handler.clone(),
+            Arc::clone(&self.read_model),
+            stop.clone(),
+        ));
+        Ok(())
+    }
+
+    /// Returns the public key that phones subscribe with.
+    fn start_outbox(
+        &self,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<String> {
+        let key = SecretKey::from_slice(self.keys.vapid_secret())
+            .context("the Web Push key cannot be used")?;
+        let vapid =
+            Vapid::new(&key, &self.config.push.contact).context("push.contact cannot be used")?;
+        let vapid = Arc::new(vapid);
+        let public_key = vapid.public_key().to_owned();
+        let guard = Guard::allowing(&self.config.push.allow);
+        let notifier = WebPush::new(guard, vapid, Arc::new(SystemClock), self.random.clone())
+            .context("pushes cannot be sent")?;
+        let outbox = Outbox {
+            handler: self.handler.clone(),
+            read_model: Arc::clone(&self.read_model),
+            notifier: Arc::new(notifier),
+        };
+        background.spawn(outbox.run(stop.clone()));
+        Ok(public_key)
+    }
+
+    fn api(&self, node: Node, vapid_key: String) -> anyhow::Result<ApiState> {
+        let status = Arc::new(Status::new(node, Arc::clone(&self.read_model)));
+        let ports = ApiPorts {
+            handler: self.handler.clone(),
+            read_model: Arc::clone(&self.read_model),
+            payloads: Arc::new(self.log.clone()) as Arc<dyn Payloads>,
+            clock: Arc::new(SystemClock),
+            receipt_signer: Arc::clone(&self.keys) as _,
+            service: Arc::clone(&status) as _,
+            operator: status,
+            request_ids: Arc::new(self.random.clone()),
+            registry: prometheus::Registry::new(),
+        };
+        let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
+        config.vapid_key = vapid_key;
+        config.rate_limits = rate_limits(&self.config);
+        Ok(ApiState::new(config, ports)?)
+    }
+
+    fn announce(&self) {
+        tracing::info!(
+            api = %self.config.server.listen,
+            operators = %self.config.server.operator_listen,
+            data = %self.config.data_dir.display(),
+            network = %self.config.network,
+            log.position = %self.read_model.position(),
+            "ready"
+        );
+    }
+}
+
+fn rate_limits(config: &Config) -> RateLimits {
+    let refill = Duration::from_secs(1) / config.server.requests_per_second;
+    let per_key = Rate::new(config.server.requests_burst, refill);
+    let defaults = RateLimits::default();
+    RateLimits {
+        per_key: Some(per_key),
+        per_peer: defaults.per_peer.filter(|_| config.server.limit_peers),
+        registrations_per_peer: defaults
+            .registrations_per_peer
+            .filter(|_| config.server.limit_peers),
+    }
+}
+
+fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
+    let node = &config.node;
+    let rpc_auth = match (&node.rpc_cookie, &node.rpc_user, &node.rpc_password_file) {
+        (Some(cookie), ..) => NodeAuth::Cookie(cookie.clone()),
+        (None, Some(user), Some(file)) => NodeAuth::Password {
+            user: user.clone(),
+            password: read_password(file)?,
+        },
+        _ => anyhow::bail!(
+            "node.rpc_cookie, or node.rpc_user and node.rpc_password_file, are needed"
+        ),
+    };
+    Ok(NodeConfig {
+        network: config.network(),
+        rpc_url: node.rpc_url.clone(),
+        rpc_auth,
+        zmq_sequence: node.zmq_sequence.clone(),
+        zmq_rawtx: Some(node.zmq_rawtx.clone()).filter(|address| !address.is_empty()),
+    })
+}
+
+fn read_password(file: &Path) -> anyhow::Result<SecretString> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(SecretString::from(text.trim_end().to_owned()))
+}
