@@ -46,13 +46,20 @@ async fn record(
     command: &ClientCommand,
 ) -> Result<Position, CommandError<ClientError>> {
     let stream = StreamId::client(client);
-    let outcome = handler.handle::<Client>(&stream, context, command, None).await?;
+    let outcome = handler
+        .handle::<Client>(&stream, context, command, None)
+        .await?;
     Ok(outcome.position)
 }
 
 /// The command id is computed from what is recorded, so recording it twice is once.
 fn computed_context(what: &str, client: ClientId, id: PushTargetId, number: u64) -> CommandContext {
-    let parts: [&[u8]; 4] = [what.as_bytes(), client.as_bytes(), id.as_bytes(), &number.to_be_bytes()];
+    let parts: [&[u8]; 4] = [
+        what.as_bytes(),
+        client.as_bytes(),
+        id.as_bytes(),
+        &number.to_be_bytes(),
+    ];
     let digest = tagged_16("satpost/record-push/1", &parts);
     CommandContext {
         command_id: CommandId::new(digest),

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::event_log::StoredEventLog;
-use crate::event_store::embedded::EmbeddedStore;
+use crate::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 
 /// A tool failed or found a difference.
 const EXIT_FAILURE: u8 = 1;
@@ -26,7 +26,12 @@ const EXIT_CONFIG: u8 = 78;
 
 /// The server side of a self-sovereign Bitcoin wallet: watches addresses, forwards sealed messages, wakes phones.
 #[derive(Debug, Parser)]
-#[command(name = "satpostd", version, about, after_help = "Without a subcommand the server starts with its defaults: `satpostd serve`.")]
+#[command(
+    name = "satpostd",
+    version,
+    about,
+    after_help = "Without a subcommand the server starts with its defaults: `satpostd serve`."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Tool>,
@@ -51,14 +56,19 @@ enum Tool {
 #[derive(Debug, clap::Args)]
 struct DataFolder {
     /// The data folder of the server.
-    #[arg(long, env = "SATPOST_DATA_DIR", default_value = "data/satpost", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "SATPOST_DATA_DIR",
+        default_value = "data/satpost",
+        value_name = "DIR"
+    )]
     data_dir: PathBuf,
 }
 
 impl DataFolder {
     /// The log of the folder, read only: the server may be running.
     fn open_log(&self) -> anyhow::Result<StoredEventLog> {
-        let store = EmbeddedStore::open_read_only(&self.data_dir)
+        let store = EmbeddedEventStore::open_read_only(&EmbeddedOptions::new(&self.data_dir))
             .with_context(|| format!("cannot read the log in {}", self.data_dir.display()))?;
         Ok(StoredEventLog::new(Arc::new(store)))
     }
@@ -107,7 +117,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// A runtime for tools that read.
 fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     Ok(runtime.block_on(future))
 }
 

@@ -147,7 +147,10 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] when a source does not parse, names an unknown key, or the values do not fit together.
-    pub fn load(file: Option<&Path>, flags: &[(&str, figment::value::Value)]) -> Result<Self, ConfigError> {
+    pub fn load(
+        file: Option<&Path>,
+        flags: &[(&str, figment::value::Value)],
+    ) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
             figment = figment.merge(Toml::file_exact(path));
@@ -189,10 +192,16 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::result_large_err, reason = "the signature of figment's test jail")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "the signature of figment's test jail"
+    )]
     fn a_later_source_wins() {
         figment::Jail::expect_with(|jail| {
-            jail.create_file("satpost.toml", "network = \"signet\"\n[server]\nrequests_burst = 7\n")?;
+            jail.create_file(
+                "satpost.toml",
+                "network = \"signet\"\n[server]\nrequests_burst = 7\n",
+            )?;
             jail.set_env("SATPOST_SERVER__REQUESTS_BURST", "8");
             let flags = [("network", "testnet4".into())];
             let config = Config::load(Some(Path::new("satpost.toml")), &flags).unwrap();
@@ -203,7 +212,10 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::result_large_err, reason = "the signature of figment's test jail")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "the signature of figment's test jail"
+    )]
     fn refuses_an_unknown_key() {
         figment::Jail::expect_with(|jail| {
             jail.create_file("satpost.toml", "[server]\nlisten_on = \"127.0.0.1:1\"\n")?;

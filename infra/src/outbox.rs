@@ -59,7 +59,7 @@ impl Outbox {
     pub async fn run(self, stop: CancellationToken) {
         let mut paces = HashMap::new();
         let mut on_their_way = JoinSet::new();
-        let mut progress = self.read_model.progress();
+        let mut progress = self.read_model.positions();
         loop {
             self.start_due(&mut paces, &mut on_their_way);
             tokio::select! {
@@ -77,7 +77,11 @@ impl Outbox {
     }
 
     /// Starts every owed push whose time has come, as far as there is room.
-    fn start_due(&self, paces: &mut HashMap<(ClientId, PushTargetId), Pace>, on_their_way: &mut JoinSet<Sent>) {
+    fn start_due(
+        &self,
+        paces: &mut HashMap<(ClientId, PushTargetId), Pace>,
+        on_their_way: &mut JoinSet<Sent>,
+    ) {
         let now = self.handler.now();
         let mut after = None;
         while on_their_way.len() < IN_FLIGHT_MAX {
@@ -93,7 +97,11 @@ impl Outbox {
             for due in page {
                 let pace = paces.entry((due.client, due.id)).or_default();
                 let done = due.kind == DueKind::Verification && pace.code_sent;
-                if pace.in_flight || done || pace.not_before > now || on_their_way.len() >= IN_FLIGHT_MAX {
+                if pace.in_flight
+                    || done
+                    || pace.not_before > now
+                    || on_their_way.len() >= IN_FLIGHT_MAX
+                {
                     continue;
                 }
                 pace.in_flight = true;
@@ -101,7 +109,9 @@ impl Outbox {
                 on_their_way.spawn(async move {
                     let payload = match due.kind {
                         DueKind::Wake { .. } => PushPayload::Wake,
-                        DueKind::Verification => PushPayload::Verification(due.registration.code.clone()),
+                        DueKind::Verification => {
+                            PushPayload::Verification(due.registration.code.clone())
+                        }
                     };
                     let outcome = notifier.push(&due.registration.target, payload).await;
                     Sent { due, outcome }
@@ -121,7 +131,8 @@ impl Outbox {
                 pace.not_before = now.plus(WAKE_INTERVAL_MIN);
                 pace.code_sent |= due.kind == DueKind::Verification;
                 if let DueKind::Wake { through } = due.kind
-                    && let Err(error) = record_wake(&self.handler, due.client, due.id, through).await
+                    && let Err(error) =
+                        record_wake(&self.handler, due.client, due.id, through).await
                 {
                     tracing::warn!(%error, "a wake-up was sent but not recorded; it will be sent again");
                 }

@@ -32,11 +32,15 @@ pub async fn run_expiry(handler: Handler, read_model: Arc<ReadModel>, stop: Canc
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let mailboxes = read_model.mailbox_queue().expired(handler.now(), EXPIRY_PAGE);
+        let mailboxes = read_model
+            .mailbox_queue()
+            .expired(handler.now(), EXPIRY_PAGE);
         match expire_mailboxes(&handler, mailboxes).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(messages.expired = count, "messages expired"),
-            Err(error) => tracing::warn!(%error, "expired messages could not be let go; trying again"),
+            Err(error) => {
+                tracing::warn!(%error, "expired messages could not be let go; trying again")
+            }
         }
     }
 }
@@ -85,7 +89,11 @@ pub async fn run_retirement(
     save(&checkpoint);
 }
 
-async fn follow_retirements(handler: &Handler, source: &dyn EventSource, checkpoint: &mut Checkpoint) {
+async fn follow_retirements(
+    handler: &Handler,
+    source: &dyn EventSource,
+    checkpoint: &mut Checkpoint,
+) {
     loop {
         let mut items = source.follow(checkpoint.position);
         let mut seen: u64 = 0;

@@ -28,7 +28,9 @@ pub enum ServerKeysError {
         source: io::Error,
     },
     /// A key file does not hold a key.
-    #[error("the key file {path} does not hold 64 hexadecimal characters that make a key; restore it from a backup")]
+    #[error(
+        "the key file {path} does not hold 64 hexadecimal characters that make a key; restore it from a backup"
+    )]
     Damaged {
         /// Which.
         path: PathBuf,
@@ -102,7 +104,10 @@ fn fresh_p256_scalar(random: &SystemIds) -> [u8; 32] {
     }
 }
 
-fn load_or_create(path: &Path, make: impl FnOnce() -> [u8; 32]) -> Result<Zeroizing<[u8; 32]>, ServerKeysError> {
+fn load_or_create(
+    path: &Path,
+    make: impl FnOnce() -> [u8; 32],
+) -> Result<Zeroizing<[u8; 32]>, ServerKeysError> {
     let failed = |source| ServerKeysError::File {
         path: path.to_owned(),
         source,
@@ -111,8 +116,11 @@ fn load_or_create(path: &Path, make: impl FnOnce() -> [u8; 32]) -> Result<Zeroiz
         Ok(text) => {
             let text = Zeroizing::new(text);
             let mut key = Zeroizing::new([0; 32]);
-            hex::decode_to_slice(text.trim_end(), key.as_mut_slice())
-                .map_err(|_| ServerKeysError::Damaged { path: path.to_owned() })?;
+            hex::decode_to_slice(text.trim_end(), key.as_mut_slice()).map_err(|_| {
+                ServerKeysError::Damaged {
+                    path: path.to_owned(),
+                }
+            })?;
             Ok(key)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use satpost_api::ports::{FEATURE_WATCHING, OperatorStatus, ReceiptSigner, RequestIds, ServiceStatus};
+use satpost_api::ports::{
+    FEATURE_WATCHING, OperatorStatus, ReceiptSigner, RequestIds, ServiceStatus,
+};
 use satpost_api_types::service::{Feature, ProjectionState};
+use satpost_domain::hash::sha256;
 use satpost_projections::ReadModel;
 use tokio::sync::watch;
 
@@ -72,11 +75,15 @@ impl Status {
             Node::Followed(status) => match &*status.borrow() {
                 NodeStatus::Live { .. } => None,
                 NodeStatus::Connecting => Some("the Bitcoin node has not answered yet".to_owned()),
-                NodeStatus::Syncing { height, target } => Some(format!("at block {height} of {target}")),
-                NodeStatus::Down { .. } => Some("the Bitcoin node cannot be followed; see the log".to_owned()),
-                NodeStatus::WrongNetwork { configured, found } => {
-                    Some(format!("the Bitcoin node is on {found}, the server on {configured}"))
+                NodeStatus::Syncing { height, target } => {
+                    Some(format!("at block {height} of {target}"))
                 }
+                NodeStatus::Down { .. } => {
+                    Some("the Bitcoin node cannot be followed; see the log".to_owned())
+                }
+                NodeStatus::WrongNetwork { configured, found } => Some(format!(
+                    "the Bitcoin node is on {found}, the server on {configured}"
+                )),
             },
         }
     }
@@ -106,13 +113,12 @@ impl ServiceStatus for Status {
 
 impl OperatorStatus for Status {
     fn projections(&self) -> Vec<ProjectionState> {
-        let snapshots = self.read_model.snapshots();
-        let position = snapshots.position.to_string();
-        let states = snapshots.projections.into_iter().map(|projection| ProjectionState {
-            name: projection.name.to_owned(),
+        let snapshots = self.read_model.snapshots().into_iter();
+        let states = snapshots.map(|projection| ProjectionState {
+            name: projection.name,
             version: projection.version,
-            position: position.clone(),
-            digest: satpost_domain::hash::sha256(&projection.bytes).to_string(),
+            position: projection.position.to_string(),
+            digest: sha256(&projection.bytes).to_string(),
         });
         states.collect()
     }

@@ -29,7 +29,7 @@ use satpost_domain::{Event, PayloadId};
 pub use catalogue::catalogue;
 pub use metadata::{decode_metadata, encode_metadata};
 
-use form::{Beside, Registered};
+use form::{Beside, Flaw, Registered};
 
 /// An event in the form in which it is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -133,11 +133,25 @@ pub fn decode(
     let Some(form) = find(kind, schema) else {
         return Err(unknown(kind, schema));
     };
-    (form.decode)(body, sealed).map_err(|flaw| DecodeError::Malformed {
+    (form.decode)(body, sealed).map_err(|flaw| malformed(form, flaw))
+}
+
+/// The body of a stored event for people and their tools: the fields of its stored form, ids in
+/// hexadecimal, closed sets by name. Payloads are not part of it.
+///
+/// # Errors
+/// [`DecodeError`] when this server does not know the form, or the bytes are not of that form.
+pub fn to_json(kind: &str, schema: u16, body: &[u8]) -> Result<serde_json::Value, DecodeError> {
+    let form = find(kind, schema).ok_or_else(|| unknown(kind, schema))?;
+    (form.to_json)(body).map_err(|flaw| malformed(form, flaw))
+}
+
+fn malformed(form: &Registered, flaw: Flaw) -> DecodeError {
+    DecodeError::Malformed {
         kind: form.kind,
-        schema,
+        schema: form.schema,
         reason: flaw.reason,
-    })
+    }
 }
 
 /// True when the payload of an event of this kind and version is a part of the event, to be given

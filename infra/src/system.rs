@@ -12,7 +12,10 @@ use satpost_domain::{MessageId, PushTargetId, Timestamp, WatchId};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the adapter of the Clock port")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the adapter of the Clock port"
+    )]
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -30,7 +33,10 @@ pub struct SystemIds {
 impl SystemIds {
     /// Takes the generator of the operating system.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the adapter of the IdSource port")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the adapter of the IdSource port"
+    )]
     pub fn new() -> Self {
         Self {
             random: SystemRandom::new(),

@@ -29,12 +29,10 @@ use crate::processes::{self, Checkpoint};
 use crate::push::{Guard, Vapid, WebPush};
 use crate::server_keys::ServerKeys;
 use crate::shutdown;
-use crate::snapshots::SnapshotFolder;
+use crate::snapshots::{SnapshotPolicy, Snapshots};
 use crate::status::{Node, Status};
 use crate::system::{SystemClock, SystemIds};
 
-/// How often snapshots of the projections are taken when something has happened.
-const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(300);
 /// How long background work may take to end.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -60,7 +58,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone()).context("signals cannot be handled")?;
     let listeners = listen(&config)?;
-    let server = Server::open(config)?;
+    let server = Server::open(config).await?;
     server.run(listeners, stop).await
 }
 
@@ -82,13 +80,13 @@ struct Server {
     log: StoredEventLog,
     handler: Handler,
     read_model: Arc<ReadModel>,
-    snapshots: SnapshotFolder,
+    snapshots: Snapshots,
     keys: Arc<ServerKeys>,
     random: SystemIds,
 }
 
 impl Server {
-    fn open(config: Config) -> anyhow::Result<Self> {
+    async fn open(config: Config) -> anyhow::Result<Self> {
         let folder = config.data_dir.as_path();
         let store = EmbeddedEventStore::open(&EmbeddedOptions::new(folder))
             .with_context(|| format!("the data folder {} cannot be used", folder.display()))?;
@@ -99,8 +97,8 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(random.clone());
         let handler = Handler::new(Arc::new(log.clone()) as Arc<dyn EventLog>, clock, ids);
-        let snapshots = SnapshotFolder::new(folder);
-        let read_model = Arc::new(snapshots.load());
+        let snapshots = Snapshots::new(folder);
+        let read_model = Arc::new(snapshots.load_through(log.head().await?));
         Ok(Self {
             config,
             store,
@@ -130,14 +128,13 @@ impl Server {
             served = serving => served.context("the HTTP server failed").map_err(ServeError::from),
         };
         stop.cancel();
-        let ended = tokio::time::timeout(STOP_DEADLINE, async { while background.join_next().await.is_some() {} });
+        let ended = tokio::time::timeout(STOP_DEADLINE, async {
+            while background.join_next().await.is_some() {}
+        });
         if ended.await.is_err() {
             tracing::warn!("background work did not end in time; it goes on at the next start");
         }
-        if outcome.is_ok() {
-            self.snapshots.save_logged(&self.read_model);
-            tracing::info!("stopped");
-        }
+        tracing::info!("stopped");
         outcome
     }
 
@@ -148,30 +145,17 @@ impl Server {
         background.spawn(async move { runner::run(&read_model, &source, |_| (), stopped).await });
 
         let read_model = Arc::clone(&self.read_model);
-        let snapshots = self.snapshots.clone();
-        let stop = stop.clone();
-        background.spawn(async move {
-            let mut saved_at = read_model.position();
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(SNAPSHOT_INTERVAL) => {}
-                }
-                if read_model.position() > saved_at {
-                    saved_at = read_model.position();
-                    let (snapshots, read_model) = (snapshots.clone(), Arc::clone(&read_model));
-                    let saving = tokio::task::spawn_blocking(move || snapshots.save_logged(&read_model));
-                    if let Err(error) = saving.await {
-                        tracing::error!(%error, "taking a snapshot panicked");
-                    }
-                }
-            }
-        });
+        let policy = SnapshotPolicy::default();
+        background.spawn(
+            self.snapshots
+                .clone()
+                .keep(read_model, policy, stop.clone()),
+        );
     }
 
     /// Queries would answer from the past while history is applied, so nobody is let in before.
     async fn wait_until_live(&self, stop: &CancellationToken) -> Result<(), ServeError> {
-        let mut progress = self.read_model.progress();
+        let mut progress = self.read_model.positions();
         tokio::select! {
             live = progress.wait_for(|progress| progress.live) => {
                 live.context("the projections have ended")?;
@@ -182,7 +166,11 @@ impl Server {
         }
     }
 
-    fn start_watcher(&self, background: &mut JoinSet<()>, stop: &CancellationToken) -> anyhow::Result<Node> {
+    fn start_watcher(
+        &self,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Node> {
         if !self.config.has_node() {
             tracing::warn!(
                 "no Bitcoin node is configured: addresses cannot be watched; messages and pushes work. Set node.rpc_url to change that"
@@ -190,7 +178,10 @@ impl Server {
             return Ok(Node::None);
         }
         let config = node_config(&self.config)?;
-        let rpc = Arc::new(CoreRpc::new(config.rpc_url.clone(), config.rpc_auth.clone()));
+        let rpc = Arc::new(CoreRpc::new(
+            config.rpc_url.clone(),
+            config.rpc_auth.clone(),
+        ));
         let (sender, receiver) = watch::channel(NodeStatus::Connecting);
         background.spawn(bitcoind::run(
             config,
@@ -203,7 +194,11 @@ impl Server {
         Ok(Node::Followed(receiver))
     }
 
-    fn start_processes(&self, background: &mut JoinSet<()>, stop: &CancellationToken) -> anyhow::Result<()> {
+    fn start_processes(
+        &self,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
         let folder = self.config.data_dir.join("processes");
         let checkpoint = Checkpoint::load(&folder, "retirement")
             .with_context(|| format!("{} cannot be used", folder.display()))?;
@@ -223,9 +218,15 @@ impl Server {
     }
 
     /// Returns the public key that phones subscribe with.
-    fn start_outbox(&self, background: &mut JoinSet<()>, stop: &CancellationToken) -> anyhow::Result<String> {
-        let key = SecretKey::from_slice(self.keys.vapid_secret()).context("the Web Push key cannot be used")?;
-        let vapid = Vapid::new(&key, &self.config.push.contact).context("push.contact cannot be used")?;
+    fn start_outbox(
+        &self,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<String> {
+        let key = SecretKey::from_slice(self.keys.vapid_secret())
+            .context("the Web Push key cannot be used")?;
+        let vapid =
+            Vapid::new(&key, &self.config.push.contact).context("push.contact cannot be used")?;
         let vapid = Arc::new(vapid);
         let public_key = vapid.public_key().to_owned();
         let guard = Guard::allowing(&self.config.push.allow);
@@ -278,7 +279,9 @@ fn rate_limits(config: &Config) -> RateLimits {
     RateLimits {
         per_key: Some(per_key),
         per_peer: defaults.per_peer.filter(|_| config.server.limit_peers),
-        registrations_per_peer: defaults.registrations_per_peer.filter(|_| config.server.limit_peers),
+        registrations_per_peer: defaults
+            .registrations_per_peer
+            .filter(|_| config.server.limit_peers),
     }
 }
 
@@ -290,7 +293,9 @@ fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
             user: user.clone(),
             password: read_password(file)?,
         },
-        _ => anyhow::bail!("node.rpc_cookie, or node.rpc_user and node.rpc_password_file, are needed"),
+        _ => anyhow::bail!(
+            "node.rpc_cookie, or node.rpc_user and node.rpc_password_file, are needed"
+        ),
     };
     Ok(NodeConfig {
         network: config.network(),
@@ -302,6 +307,7 @@ fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
 }
 
 fn read_password(file: &Path) -> anyhow::Result<SecretString> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(SecretString::from(text.trim_end().to_owned()))
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::arrivals::{ArrivalBoard, Arrivals};
 use crate::client_directory::ClientDirectory;
 use crate::mailbox_queue::MailboxQueue;
-use crate::projection::{Projection, SnapshotError};
+use crate::projection::Projection;
 use crate::push_outbox::PushOutbox;
 use crate::stream_owner::mailbox_of;
 use crate::transaction_status::TransactionStatus;
@@ -51,34 +51,46 @@ pub struct Progress {
 }
 
 /// The state of one projection as bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ProjectionSnapshot {
     /// [`Projection::NAME`].
-    pub name: &'static str,
+    pub name: String,
     /// [`Projection::VERSION`].
     pub version: u32,
+    /// The last event in it.
+    pub position: Position,
     /// [`Projection::snapshot`].
     pub bytes: Vec<u8>,
 }
 
-/// The states of all projections at one position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshots {
-    /// The last event in all of them.
-    pub position: Position,
-    /// One for each projection.
-    pub projections: Vec<ProjectionSnapshot>,
+/// Shows the size only: a snapshot holds scripts and push targets.
+impl std::fmt::Debug for ProjectionSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProjectionSnapshot")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("position", &self.position)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
 }
 
 /// A projection and its lock.
 #[derive(Default)]
-struct Cell<P>(RwLock<P>);
+struct Cell<P> {
+    projection: RwLock<P>,
+    /// The last event in the snapshot it came from. It may be ahead of the others, which came from
+    /// older snapshots; events that it has already seen pass it by.
+    restored_at: Position,
+}
 
 /// A [`Cell`] whose projection does not matter.
 trait AnyCell {
     fn name(&self) -> &'static str;
+    fn restored_at(&self) -> Position;
     fn apply(&self, envelopes: &[Envelope]);
-    fn snapshot(&self) -> ProjectionSnapshot;
+    fn bytes(&self) -> Vec<u8>;
+    fn version(&self) -> u32;
 }
 
 /// A projection is never read or continued from a half-applied state.
@@ -86,18 +98,36 @@ const POISONED: &str = "a projection panicked over an event, so its state means 
 
 impl<P: Projection> Cell<P> {
     fn read(&self) -> RwLockReadGuard<'_, P> {
-        self.0.read().expect(POISONED)
+        self.projection.read().expect(POISONED)
     }
 
-    fn restore(snapshots: &Snapshots) -> Result<Self, SnapshotError> {
-        let snapshot = snapshots
-            .projections
+    /// The projection of its snapshot; empty when there is none that can be used.
+    fn restore(snapshots: &[ProjectionSnapshot]) -> Self {
+        let usable = snapshots
             .iter()
-            .find(|snapshot| snapshot.name == P::NAME && snapshot.version == P::VERSION)
-            .ok_or_else(|| SnapshotError {
-                reason: format!("there is none of {} in version {}", P::NAME, P::VERSION),
-            })?;
-        P::restore(&snapshot.bytes).map(|projection| Self(RwLock::new(projection)))
+            .find(|snapshot| snapshot.name == P::NAME && snapshot.version == P::VERSION);
+        let Some(snapshot) = usable else {
+            tracing::info!(
+                projection.name = P::NAME,
+                projection.version = P::VERSION,
+                "a projection has no snapshot of this version and is rebuilt from the event log"
+            );
+            return Self::default();
+        };
+        match P::restore(&snapshot.bytes) {
+            Ok(projection) => Self {
+                projection: RwLock::new(projection),
+                restored_at: snapshot.position,
+            },
+            Err(error) => {
+                tracing::warn!(
+                    projection.name = P::NAME,
+                    error = %error,
+                    "a projection cannot use its snapshot and is rebuilt from the event log"
+                );
+                Self::default()
+            }
+        }
     }
 }
 
@@ -106,19 +136,24 @@ impl<P: Projection> AnyCell for Cell<P> {
         P::NAME
     }
 
+    fn restored_at(&self) -> Position {
+        self.restored_at
+    }
+
     fn apply(&self, envelopes: &[Envelope]) {
-        let mut projection = self.0.write().expect(POISONED);
-        for envelope in envelopes {
+        let seen = envelopes.partition_point(|envelope| envelope.position <= self.restored_at);
+        let mut projection = self.projection.write().expect(POISONED);
+        for envelope in &envelopes[seen..] {
             projection.apply(envelope);
         }
     }
 
-    fn snapshot(&self) -> ProjectionSnapshot {
-        ProjectionSnapshot {
-            name: P::NAME,
-            version: P::VERSION,
-            bytes: self.read().snapshot(),
-        }
+    fn bytes(&self) -> Vec<u8> {
+        self.read().snapshot()
+    }
+
+    fn version(&self) -> u32 {
+        P::VERSION
     }
 }
 
@@ -129,23 +164,33 @@ impl ReadModel {
         Self::default()
     }
 
-    /// The model at the position of `snapshots`.
-    ///
-    /// # Errors
-    /// [`SnapshotError`] when one of them is missing, of another version, or does not decode. All
-    /// of them are needed: a projection that lags behind would have to be replayed from the first
-    /// event, and so could all.
-    pub fn restore_from(snapshots: &Snapshots) -> Result<Self, SnapshotError> {
+    /// The model of these snapshots. A projection whose snapshot is missing, of another version or
+    /// damaged begins empty. The model stands where the projection furthest behind stands.
+    #[must_use]
+    pub fn restore_from(snapshots: &[ProjectionSnapshot]) -> Self {
         let model = Self {
-            client_directory: Cell::restore(snapshots)?,
-            mailbox_queue: Cell::restore(snapshots)?,
-            watched_scripts: Cell::restore(snapshots)?,
-            transaction_status: Cell::restore(snapshots)?,
-            push_outbox: Cell::restore(snapshots)?,
+            client_directory: Cell::restore(snapshots),
+            mailbox_queue: Cell::restore(snapshots),
+            watched_scripts: Cell::restore(snapshots),
+            transaction_status: Cell::restore(snapshots),
+            push_outbox: Cell::restore(snapshots),
             ..Self::default()
         };
-        model.advance(snapshots.position);
-        Ok(model)
+        let furthest_behind = model.cells().map(AnyCell::restored_at).into_iter().min();
+        model.advance(furthest_behind.unwrap_or(Position::START));
+        model
+    }
+
+    /// The names of the projections.
+    #[must_use]
+    pub const fn names() -> [&'static str; 5] {
+        [
+            ClientDirectory::NAME,
+            MailboxQueue::NAME,
+            WatchedScripts::NAME,
+            TransactionStatus::NAME,
+            PushOutbox::NAME,
+        ]
     }
 
     fn cells(&self) -> [&dyn AnyCell; 5] {
@@ -239,7 +284,7 @@ impl ReadModel {
 
     /// How far the projections have come, now and whenever it changes.
     #[must_use]
-    pub fn progress(&self) -> watch::Receiver<Progress> {
+    pub fn positions(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
     }
 
@@ -253,35 +298,44 @@ impl ReadModel {
         matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
     }
 
-    /// The messages that arrive for `mailbox` from now on. Take it before looking into the queue,
+    /// The messages that arrive for `mailbox`. Take its `notified()` before looking into the queue,
     /// then nothing is missed in between.
     #[must_use]
     pub fn arrivals(&self, mailbox: &MessagingKey) -> Arrivals {
         self.arrivals.listen(*mailbox)
     }
 
-    /// The state of every projection at one position. Readers go on meanwhile; events wait, about
-    /// a second for each ten million entries.
+    /// The state of every projection, all at one position once the model has passed the snapshots
+    /// it came from. Readers go on meanwhile; events wait, so this is for a background task.
     #[must_use]
-    pub fn snapshots(&self) -> Snapshots {
+    pub fn snapshots(&self) -> Vec<ProjectionSnapshot> {
         let _writer = self.writer.lock().expect(POISONED);
-        Snapshots {
-            position: self.position(),
-            projections: self.cells().map(AnyCell::snapshot).into(),
-        }
+        let position = self.position();
+        self.cells()
+            .map(|cell| ProjectionSnapshot {
+                name: cell.name().to_owned(),
+                version: cell.version(),
+                position: position.max(cell.restored_at()),
+                bytes: cell.bytes(),
+            })
+            .into()
     }
 
-    /// The names of the projections.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.cells().map(AnyCell::name).into_iter()
+    /// The name of every projection and the SHA-256 of its snapshot, at one position. Two servers
+    /// that have applied the same log have the same digests.
+    #[must_use]
+    pub fn digests(&self) -> Vec<(&'static str, Digest)> {
+        let _writer = self.writer.lock().expect(POISONED);
+        self.cells()
+            .map(|cell| (cell.name(), sha256(&cell.bytes())))
+            .into()
     }
 
-    /// SHA-256 of the snapshot of the projection with this name, if there is one. Two servers that
-    /// have applied the same log have the same digests.
+    /// The digest of the projection with this name, if there is one.
     #[must_use]
     pub fn digest(&self, name: &str) -> Option<Digest> {
         let cell = self.cells().into_iter().find(|cell| cell.name() == name)?;
-        Some(sha256(&cell.snapshot().bytes))
+        Some(sha256(&cell.bytes()))
     }
 }
 

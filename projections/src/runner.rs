@@ -67,7 +67,7 @@ async fn follow(
     on_applied: &mut impl FnMut(&[Envelope]),
 ) -> FollowError {
     let mut chunks = source.follow(model.position()).ready_chunks(BATCH_EVENTS);
-    let mut reported = model.progress().borrow().applied;
+    let mut reported = model.positions().borrow().applied;
     while let Some(chunk) = chunks.next().await {
         let chunk = Chunk::from_items(chunk);
         model.apply_all(&chunk.envelopes);
@@ -85,7 +85,7 @@ async fn follow(
         if let Some(error) = chunk.error {
             return error;
         }
-        let applied = model.progress().borrow().applied;
+        let applied = model.positions().borrow().applied;
         if !model.is_live() && applied - reported >= REPORT_EVENTS {
             reported = applied;
             tracing::info!(

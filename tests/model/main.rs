@@ -1,3 +1,12 @@
-//! Property tests of the aggregates against models that are simple enough to be believed.
+//! Property tests of the aggregates against models that are simple enough to be believed, and of
+//! the command handler over a log that fails.
+//!
+//! A failure prints its smallest case and keeps its seed in a `.regressions` file beside the test,
+//! so that `cargo nextest run -p satpost-tests --test model` meets it again first.
 
 mod chain;
+mod client;
+mod handler;
+mod mailbox;
+mod support;
+mod watchlist;

@@ -28,11 +28,14 @@ pub(crate) const SIGNATURE_BYTES: usize = 64;
 /// The encapsulated key in front and the authentication tag behind (RFC 9180).
 pub(crate) const SEAL_BYTES: usize = 32 + 16;
 /// The longest content of one message, in bytes.
-pub const CONTENT_BYTES_MAX: usize = MESSAGE_BYTES_MAX - SEAL_BYTES - HEADER_BYTES - SIGNATURE_BYTES;
+pub const CONTENT_BYTES_MAX: usize =
+    MESSAGE_BYTES_MAX - SEAL_BYTES - HEADER_BYTES - SIGNATURE_BYTES;
 
 const SIGNATURE_CONTEXT: &[u8] = b"satpost/message/1\0";
-const KIND_TEXT: u8 = 1;
-const KIND_CARD: u8 = 2;
+/// The kind of [`Content::Text`].
+pub const KIND_TEXT: u8 = 1;
+/// The kind of [`Content::Card`].
+pub const KIND_CARD: u8 = 2;
 
 /// Names a run of messages from one sender to one recipient.
 pub type Series = [u8; 16];
@@ -115,7 +118,8 @@ impl Envelope {
     /// The bytes from version to content.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let text = self.content.text().as_bytes();
-        let length = u16::try_from(text.len()).expect("content is checked against the largest body");
+        let length =
+            u16::try_from(text.len()).expect("content is checked against the largest body");
         let mut bytes = Vec::with_capacity(HEADER_BYTES + text.len() + SIGNATURE_BYTES);
         bytes.push(VERSION);
         bytes.extend_from_slice(self.sender.as_bytes());
@@ -150,8 +154,8 @@ impl Envelope {
         let signature = reader.take()?;
         crate::padding::without_padding(reader.0, 0).ok_or(malformed("padding"))?;
         let text = String::from_utf8(text.to_vec()).map_err(|_| malformed("content"))?;
-        let content = Content::from_parts(kind, text)
-            .ok_or(EnvelopeError::UnknownKind { actual: kind })?;
+        let content =
+            Content::from_parts(kind, text).ok_or(EnvelopeError::UnknownKind { actual: kind })?;
         let envelope = Self {
             sender,
             series,
@@ -190,10 +194,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take_slice(&mut self, length: usize) -> Result<&'a [u8], EnvelopeError> {
-        let (field, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(malformed("length"))?;
+        let (field, rest) = self.0.split_at_checked(length).ok_or(malformed("length"))?;
         self.0 = rest;
         Ok(field)
     }

@@ -20,6 +20,7 @@ use crate::system::{SystemClock, SystemEntropy};
 
 pub use error::{CallError, Refusal};
 pub use retry::{ATTEMPTS_MAX, RETRY_AFTER_MAX};
+pub use routes::FetchMessages;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,7 +53,9 @@ impl Default for HttpOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpSetupError {
     /// Anyone on the way could read along.
-    #[error("{base} is reached over plain http, which is only allowed on this machine or to .onion")]
+    #[error(
+        "{base} is reached over plain http, which is only allowed on this machine or to .onion"
+    )]
     NotPrivate {
         /// The server's address.
         base: String,
@@ -106,6 +109,12 @@ impl HttpClient {
         &self.base
     }
 
+    /// The plain HTTP client below, for other services: nothing it sends is signed.
+    #[must_use]
+    pub fn plain(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
     /// The highest position any answer named.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
@@ -150,14 +159,18 @@ fn build(base: &BaseUrl, extra_roots: &[Vec<u8>]) -> Result<reqwest::Client, req
     for pem in extra_roots {
         roots.extend(reqwest::Certificate::from_pem_bundle(pem)?);
     }
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("satpost-client/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none());
-    // Without TLS no certificates are needed, and a machine without any is no obstacle.
-    if base.is_tls() {
-        builder.tls_certs_merge(roots).build()
-    } else {
-        builder.tls_certs_only(roots).build()
+    let builder = || {
+        reqwest::Client::builder()
+            .user_agent(concat!("satpost-client/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+    };
+    match builder().tls_certs_merge(roots.clone()).build() {
+        // Without TLS no certificates are needed, so a machine without any is no obstacle.
+        Err(_) if !base.is_tls() => builder().tls_certs_only(roots).build(),
+        built => built,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,7 +136,7 @@ impl KeyType for Length32 {
 fn expand(seed: &Seed, info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     Salt::new(HKDF_SHA256, SALT)
-        .extract(seed.to_bytes().as_slice())
+        .extract(seed.bytes())
         .expand(info, Length32)
         .and_then(|output| output.fill(key.as_mut_slice()))
         .expect("HKDF-SHA256 gives up to 255 times 32 bytes");
@@ -169,15 +169,15 @@ mod tests {
     fn derivation_never_changes() {
         assert_eq!(
             IdentitySecret::derive(&seed()).client_id().to_string(),
-            "PIN-IDENTITY"
+            "a0d5d88fa9435bbbf1012d2679ccce4db0ef41afa01d48b15a3a5f4c7e183351"
         );
         assert_eq!(
             MessagingSecret::derive(&seed(), 1).public().to_string(),
-            "PIN-MESSAGING"
+            "40e315c7f085f302087b3b0f03e4a84ff905701e39b13b6a9fe8313e4ccbb688"
         );
         assert_eq!(
             hex::encode(StoreKey::derive(&seed()).as_bytes()),
-            "PIN-STORE"
+            "b192137ce02c7e72850c073e11e4f654b9e9a5edbc4a7a217b71d3fb0fee8618"
         );
     }
 

@@ -7,7 +7,7 @@
 //!   sender only the recipient learns, and whose loss is noticed.
 //! - [`mailbox_check`]: holds the server to what it signed.
 //! - [`contact_card`], [`web_push`], [`push_service`]: what people hand to each other, and being woken.
-//! - [`store`]: what a wallet keeps, sealed on disk.
+//! - [`store`], [`seed_file`]: what a wallet keeps, sealed on disk.
 //! - [`wallet`]: the flows on top of all that; start here.
 //! - [`ports`], [`system`]: where time and randomness enter.
 
@@ -21,11 +21,15 @@ pub mod mailbox_check;
 pub mod onion;
 pub mod padding;
 pub mod ports;
+pub mod push_service;
 pub mod receive_address;
 pub mod request_signer;
 pub mod sealing;
 pub mod seed;
+pub mod seed_file;
+pub mod store;
 pub mod system;
+pub mod wallet;
 pub mod web_push;
 
 #[cfg(test)]

@@ -93,9 +93,6 @@ mod tests {
             parse_onion_name("duckduckgo.onion"),
             Err(OnionNameError::Form)
         );
-        assert_eq!(
-            parse_onion_name(&EXAMPLE[..56]),
-            Err(OnionNameError::Form)
-        );
+        assert_eq!(parse_onion_name(&EXAMPLE[..56]), Err(OnionNameError::Form));
     }
 }

@@ -43,7 +43,7 @@ pub fn receive_address(
         last,
     ];
     let secp = Secp256k1::new();
-    let key = Xpriv::new_master(kind, seed.to_bytes().as_slice())
+    let key = Xpriv::new_master(kind, seed.bytes())
         .and_then(|master| master.derive_priv(&secp, &path))
         .expect("BIP-32 fails for one key in 2^127");
     let (internal, _) = key.to_keypair(&secp).x_only_public_key();

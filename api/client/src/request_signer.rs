@@ -63,7 +63,10 @@ pub fn sign_request(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> SignatureHeaders {
-    let labels = [(LABEL_SUBJECT, Some(signers.subject)), (LABEL_PROOF, signers.proof)];
+    let labels = [
+        (LABEL_SUBJECT, Some(signers.subject)),
+        (LABEL_PROOF, signers.proof),
+    ];
     let (mut inputs, mut signatures) = (Vec::new(), Vec::new());
     for (label, key) in labels {
         let Some(key) = key else { continue };

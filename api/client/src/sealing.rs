@@ -114,8 +114,8 @@ pub fn open(body: &[u8], recipient: &MessagingSecret) -> Result<Envelope, OpenEr
     let (enc, ciphertext) = body.split_at(ENC_BYTES);
     let secret = <X25519HkdfSha256 as Kem>::PrivateKey::from_bytes(&*recipient.x25519_secret())
         .map_err(|_| OpenError::NotForMe)?;
-    let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(enc)
-        .map_err(|_| OpenError::NotForMe)?;
+    let encapsulated =
+        <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(enc).map_err(|_| OpenError::NotForMe)?;
     let mut context = hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
         &OpModeR::Base,
         &secret,
@@ -150,7 +150,9 @@ pub fn check_length(content: &Content) -> Result<(), SealError> {
 }
 
 fn x25519_public(key: &MessagingKey) -> Option<<X25519HkdfSha256 as Kem>::PublicKey> {
-    let montgomery = VerifyingKey::from_bytes(key.as_bytes()).ok()?.to_montgomery();
+    let montgomery = VerifyingKey::from_bytes(key.as_bytes())
+        .ok()?
+        .to_montgomery();
     <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&montgomery.to_bytes()).ok()
 }
 

@@ -50,6 +50,8 @@ pub enum SeedError {
 #[derive(Clone, ZeroizeOnDrop)]
 pub struct Seed {
     entropy: Vec<u8>,
+    /// Kept, because BIP-39 makes it with 2,048 rounds of PBKDF2.
+    bytes: [u8; 64],
 }
 
 impl Seed {
@@ -58,7 +60,7 @@ impl Seed {
     pub fn generate(length: SeedLength, entropy: &dyn Entropy) -> Self {
         let mut bytes = vec![0; length.entropy_bytes()];
         entropy.fill(&mut bytes);
-        Self { entropy: bytes }
+        Self::new(bytes)
     }
 
     /// Takes back what [`Self::entropy`] gave.
@@ -67,9 +69,7 @@ impl Seed {
     /// [`SeedError::WordCount`] unless there are 16 or 32 bytes.
     pub fn from_entropy(entropy: &[u8]) -> Result<Self, SeedError> {
         match entropy.len() {
-            16 | 32 => Ok(Self {
-                entropy: entropy.to_vec(),
-            }),
+            16 | 32 => Ok(Self::new(entropy.to_vec())),
             // BIP-39: 3 words for each 4 bytes.
             bytes => Err(SeedError::WordCount {
                 actual: bytes * 3 / 4,
@@ -86,19 +86,25 @@ impl Seed {
     /// The words, with one space between them. Whoever reads them owns the wallet.
     #[must_use]
     pub fn words(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.mnemonic().to_string())
+        Zeroizing::new(mnemonic(&self.entropy).to_string())
     }
 
     /// The 64 bytes of BIP-39, without a passphrase.
     #[must_use]
-    pub fn to_bytes(&self) -> Zeroizing<[u8; 64]> {
-        Zeroizing::new(self.mnemonic().to_seed_normalized(""))
+    pub const fn bytes(&self) -> &[u8; 64] {
+        &self.bytes
     }
 
-    fn mnemonic(&self) -> Mnemonic {
-        Mnemonic::from_entropy_in(Language::English, &self.entropy)
-            .expect("a seed keeps 16 or 32 bytes, both of which BIP-39 takes")
+    fn new(entropy: Vec<u8>) -> Self {
+        let bytes = mnemonic(&entropy).to_seed_normalized("");
+        Self { entropy, bytes }
     }
+}
+
+/// The words of 16 or 32 bytes.
+fn mnemonic(entropy: &[u8]) -> Mnemonic {
+    Mnemonic::from_entropy_in(Language::English, entropy)
+        .expect("a seed has 16 or 32 bytes, both of which BIP-39 takes")
 }
 
 impl FromStr for Seed {
@@ -116,13 +122,12 @@ impl FromStr for Seed {
         if count != 12 && count != 24 {
             return Err(SeedError::WordCount { actual: count });
         }
-        let mnemonic =
-            Mnemonic::parse_in_normalized(Language::English, &words).map_err(|error| {
-                match error {
-                    bip39::Error::UnknownWord(index) => SeedError::UnknownWord { place: index + 1 },
-                    _ => SeedError::Checksum,
-                }
-            })?;
+        let mnemonic = Mnemonic::parse_in_normalized(Language::English, &words).map_err(
+            |error| match error {
+                bip39::Error::UnknownWord(index) => SeedError::UnknownWord { place: index + 1 },
+                _ => SeedError::Checksum,
+            },
+        )?;
         let (mut entropy, length) = mnemonic.to_entropy_array();
         let seed = Self::from_entropy(&entropy[..length]);
         entropy.zeroize();
@@ -149,7 +154,7 @@ mod tests {
         let seed: Seed = ABANDON.parse().unwrap();
         assert_eq!(seed.entropy(), [0; 16]);
         assert_eq!(
-            hex::encode(seed.to_bytes().as_slice()),
+            hex::encode(seed.bytes()),
             "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc1\
              9a5ac40b389cd370d086206dec8aa6c43daea6690f20ad3d8d48b2d2ce9e38e4"
         );

@@ -1,4 +1,7 @@
-//! Predictable ports for the tests of this crate.
+//! Predictable ports and a server double for the tests of this crate.
+
+mod double;
+mod listener;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,9 +10,18 @@ use satpost_domain::hash::tagged;
 
 use crate::ports::{Clock, Entropy};
 
+pub(crate) use double::{Double, Fault};
+
 /// Gives SHA-256 of a counter: different at every draw, the same in every run.
 #[derive(Default)]
 pub(crate) struct Counting(AtomicU64);
+
+impl Counting {
+    /// Counts from elsewhere, so that two wallets of a test draw different things.
+    pub(crate) fn from(start: u64) -> Self {
+        Self(AtomicU64::new(start))
+    }
+}
 
 impl Entropy for Counting {
     fn fill(&self, bytes: &mut [u8]) {

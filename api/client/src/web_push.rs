@@ -120,7 +120,11 @@ impl PushKeys {
         let mut record = ciphertext.to_vec();
         let key = UnboundKey::new(&AES_128_GCM, key.as_slice()).map_err(|_| PushError::Decrypt)?;
         let content = LessSafeKey::new(key)
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut record)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::empty(),
+                &mut record,
+            )
             .map_err(|_| PushError::Decrypt)?;
 
         let end = content.iter().rposition(|&byte| byte != 0);

@@ -28,7 +28,10 @@ pub(crate) async fn get_limits() -> HttpResponse {
 
 fn limits_response() -> LimitsResponse {
     LimitsResponse {
-        message_size_buckets: limits::MESSAGE_SIZE_BUCKETS.iter().map(|&size| size as u64).collect(),
+        message_size_buckets: limits::MESSAGE_SIZE_BUCKETS
+            .iter()
+            .map(|&size| size as u64)
+            .collect(),
         message_bytes_max: limits::MESSAGE_BYTES_MAX as u64,
         mailbox_messages_max: limits::MAILBOX_MESSAGES_MAX as u64,
         mailbox_bytes_max: limits::MAILBOX_BYTES_MAX as u64,

@@ -20,7 +20,9 @@ pub(super) enum ConfigTool {
 
 pub(super) fn run(tool: &ConfigTool) -> anyhow::Result<()> {
     let page = match tool {
-        ConfigTool::Show { config } => toml::to_string_pretty(&Config::load(config.as_deref(), &[])?)?,
+        ConfigTool::Show { config } => {
+            toml::to_string_pretty(&Config::load(config.as_deref(), &[])?)?
+        }
         ConfigTool::Reference => reference(),
     };
     std::io::stdout().lock().write_all(page.as_bytes())?;

@@ -84,8 +84,12 @@ fn list(
     }
 }
 
-fn tell(arguments: &EventsArguments, event: &RecordedEvent, out: &mut impl Write) -> anyhow::Result<()> {
-    let content = stored_event::to_json(event)?;
+fn tell(
+    arguments: &EventsArguments,
+    event: &RecordedEvent,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let content = stored_event::to_json(&event.kind, event.schema, &event.body)?;
     let metadata = stored_event::decode_metadata(&event.metadata)?;
     if arguments.json {
         let line = json!({

@@ -14,13 +14,15 @@ pub(super) struct Progress {
     bar: ProgressBar,
     started: Instant,
     last_line: Instant,
-    events: u64,
     with_lines: bool,
 }
 
 impl Progress {
     /// Starts at event 0 of `end`. Everything goes to standard error.
-    #[expect(clippy::disallowed_methods, reason = "progress is shown in real time and decides nothing")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "progress is shown in real time and decides nothing"
+    )]
     pub(super) fn new(end: Position) -> Self {
         let style = ProgressStyle::with_template(
             "{bar:30} {human_pos} of {human_len} events, {per_sec}, {eta} left",
@@ -31,38 +33,40 @@ impl Progress {
             bar: ProgressBar::new(end.major()).with_style(style),
             started: now,
             last_line: now,
-            events: 0,
             with_lines: !std::io::stderr().is_terminal(),
         }
     }
 
-    /// An event at `position` was worked on.
-    #[expect(clippy::disallowed_methods, reason = "progress is shown in real time and decides nothing")]
-    pub(super) fn advance(&mut self, position: Position) {
-        self.events += 1;
-        if self.events.is_multiple_of(1024) {
-            self.bar.set_position(position.major());
-            if self.with_lines && self.last_line.elapsed() >= LINE_INTERVAL {
-                self.last_line = Instant::now();
-                self.tell_line();
-            }
+    /// Everything up to `position` was worked on.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "progress is shown in real time and decides nothing"
+    )]
+    pub(super) fn reach(&mut self, position: Position) {
+        self.bar.set_position(position.major());
+        if self.with_lines && self.last_line.elapsed() >= LINE_INTERVAL {
+            self.last_line = Instant::now();
+            tell_line(position);
         }
     }
 
-    /// Removes the bar; how many events there were, and how many a second.
-    #[expect(clippy::disallowed_methods, reason = "progress is shown in real time and decides nothing")]
-    pub(super) fn finish(self) -> Rate {
+    /// Removes the bar; how fast `events` were worked on.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "progress is shown in real time and decides nothing"
+    )]
+    pub(super) fn finish(self, events: u64) -> Rate {
         self.bar.finish_and_clear();
         Rate {
-            events: self.events,
+            events,
             seconds: self.started.elapsed().as_secs_f64(),
         }
     }
+}
 
-    #[expect(clippy::print_stderr, reason = "progress of a command-line tool")]
-    fn tell_line(&self) {
-        eprintln!("{} events", HumanCount(self.events));
-    }
+#[expect(clippy::print_stderr, reason = "progress of a command-line tool")]
+fn tell_line(position: Position) {
+    eprintln!("at position {position}");
 }
 
 /// How much was done in which time.

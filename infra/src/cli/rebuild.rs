@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{DataFolder, EXIT_FAILURE, block_on, replay};
 use crate::event_log::StoredEventLog;
-use crate::event_store::embedded::EmbeddedStore;
+use crate::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 use crate::snapshots::Snapshots;
 
 /// What to rebuild.
@@ -44,11 +44,12 @@ pub(super) fn run(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
     let snapshots = Snapshots::new(&arguments.folder.data_dir);
     let (log, live) = if arguments.check {
         let log = arguments.folder.open_log()?;
-        let live = snapshots.load();
-        (log, live)
+        (log, snapshots.load())
     } else {
-        let store = EmbeddedStore::open(&arguments.folder.data_dir)
-            .context("snapshots are replaced only while the server is stopped; use --check beside it")?;
+        let store = EmbeddedEventStore::open(&EmbeddedOptions::new(&arguments.folder.data_dir))
+            .context(
+                "snapshots are replaced only while the server is stopped; use --check beside it",
+            )?;
         (StoredEventLog::new(Arc::new(store)), snapshots.load())
     };
     let (rebuilt, rate) = block_on(replay::fold(&log, None))??;
@@ -56,12 +57,21 @@ pub(super) fn run(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
     let equal = tell_differences(arguments, &live, &rebuilt)?;
     if !arguments.check {
         snapshots.save(&rebuilt, |name| {
-            arguments.projections.is_empty() || arguments.projections.iter().any(|wanted| wanted == name)
+            arguments.projections.is_empty()
+                || arguments.projections.iter().any(|wanted| wanted == name)
         })?;
     }
     if !arguments.json {
-        let verb = if arguments.check { "compared" } else { "rebuilt" };
-        writeln!(std::io::stdout().lock(), "{verb} at position {}: {rate}", rebuilt.position())?;
+        let verb = if arguments.check {
+            "compared"
+        } else {
+            "rebuilt"
+        };
+        writeln!(
+            std::io::stdout().lock(),
+            "{verb} at position {}: {rate}",
+            rebuilt.position()
+        )?;
     }
     Ok(if equal || !arguments.check {
         ExitCode::SUCCESS
@@ -71,7 +81,11 @@ pub(super) fn run(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Brings what the snapshots gave to the position of the rebuilt projections.
-async fn catch_up(log: &StoredEventLog, live: &ReadModel, rebuilt: &ReadModel) -> anyhow::Result<()> {
+async fn catch_up(
+    log: &StoredEventLog,
+    live: &ReadModel,
+    rebuilt: &ReadModel,
+) -> anyhow::Result<()> {
     let end = rebuilt.position();
     let mut items = log.follow(live.position());
     while live.position() < end {
@@ -85,12 +99,18 @@ async fn catch_up(log: &StoredEventLog, live: &ReadModel, rebuilt: &ReadModel) -
     Ok(())
 }
 
-fn tell_differences(arguments: &RebuildArguments, live: &ReadModel, rebuilt: &ReadModel) -> anyhow::Result<bool> {
+fn tell_differences(
+    arguments: &RebuildArguments,
+    live: &ReadModel,
+    rebuilt: &ReadModel,
+) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
     let mut all_equal = true;
     let pairs = live.digests().into_iter().zip(rebuilt.digests());
     for ((name, live_digest), (_, rebuilt_digest)) in pairs {
-        if !arguments.projections.is_empty() && !arguments.projections.iter().any(|wanted| wanted == name) {
+        if !arguments.projections.is_empty()
+            && !arguments.projections.iter().any(|wanted| wanted == name)
+        {
             continue;
         }
         let equal = live_digest == rebuilt_digest;

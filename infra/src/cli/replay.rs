@@ -1,13 +1,10 @@
 //! `satpostd replay`: folds history into fresh projections, up to any position. Changes nothing.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use satpost_commands::ports::EventLog as _;
 use satpost_domain::Position;
-use satpost_projections::ReadModel;
-use satpost_projections::source::{EventSource as _, Item};
+use satpost_projections::{ReadModel, runner};
 use serde_json::json;
 
 use super::progress::{Progress, Rate};
@@ -46,7 +43,11 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
         });
         writeln!(out, "{summary}")?;
     } else {
-        writeln!(out, "replayed {rate}, up to position {}", read_model.position())?;
+        writeln!(
+            out,
+            "replayed {rate}, up to position {}",
+            read_model.position()
+        )?;
         for (name, digest) in read_model.digests() {
             writeln!(out, "  {name:<20} {digest}")?;
         }
@@ -55,22 +56,14 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
 }
 
 /// Folds everything up to `to`, or to the end as it is now, with a progress bar.
-pub(super) async fn fold(log: &StoredEventLog, to: Option<Position>) -> anyhow::Result<(Arc<ReadModel>, Rate)> {
+pub(super) async fn fold(
+    log: &StoredEventLog,
+    to: Option<Position>,
+) -> anyhow::Result<(ReadModel, Rate)> {
     let head = log.head().await?;
     let end = to.map_or(head, |to| to.min(head));
-    let read_model = Arc::new(ReadModel::default());
     let mut progress = Progress::new(end);
-    let mut items = log.follow(Position::START);
-    while read_model.position() < end {
-        match items.next().await {
-            Some(Ok(Item::Event(envelope))) if envelope.position <= end => {
-                read_model.apply(&envelope);
-                progress.advance(envelope.position);
-            }
-            Some(Ok(Item::CheckpointAt(_))) => {}
-            Some(Ok(Item::Event(_) | Item::CaughtUp)) | None => break,
-            Some(Err(error)) => return Err(error.into()),
-        }
-    }
-    Ok((read_model, progress.finish()))
+    let read_model = runner::rebuild_all(log, end, |position| progress.reach(position)).await?;
+    let events = read_model.positions().borrow().applied;
+    Ok((read_model, progress.finish(events)))
 }

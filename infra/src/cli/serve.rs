@@ -62,15 +62,25 @@ impl ServeArguments {
         let single = [
             ("data_dir", self.data_dir.as_ref().map(path)),
             ("network", self.network.clone().map(Value::from)),
-            ("server.listen", self.listen.map(|address| Value::from(address.to_string()))),
+            (
+                "server.listen",
+                self.listen.map(|address| Value::from(address.to_string())),
+            ),
             (
                 "server.operator_listen",
-                self.operator_listen.map(|address| Value::from(address.to_string())),
+                self.operator_listen
+                    .map(|address| Value::from(address.to_string())),
             ),
             ("node.rpc_url", self.node_rpc_url.clone().map(Value::from)),
             ("node.rpc_cookie", self.node_rpc_cookie.as_ref().map(path)),
-            ("node.zmq_sequence", self.node_zmq_sequence.clone().map(Value::from)),
-            ("node.zmq_rawtx", self.node_zmq_rawtx.clone().map(Value::from)),
+            (
+                "node.zmq_sequence",
+                self.node_zmq_sequence.clone().map(Value::from),
+            ),
+            (
+                "node.zmq_rawtx",
+                self.node_zmq_rawtx.clone().map(Value::from),
+            ),
             ("logging.format", self.log_format.clone().map(Value::from)),
             ("logging.filter", self.log_filter.clone().map(Value::from)),
         ];

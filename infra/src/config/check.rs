@@ -27,7 +27,9 @@ pub enum ConfigError {
     #[error("node.rpc_url is set, so {0} is needed as well")]
     NodeIncomplete(&'static str),
     /// Both topics would share one high-water mark.
-    #[error("node.zmq_sequence and node.zmq_rawtx are both {0}; give each topic an address of its own, or messages are lost in every large block")]
+    #[error(
+        "node.zmq_sequence and node.zmq_rawtx are both {0}; give each topic an address of its own, or messages are lost in every large block"
+    )]
     ZmqShared(String),
     /// A rate of zero would refuse everything.
     #[error("{0} must be at least 1")]
@@ -71,7 +73,9 @@ impl Config {
         }
         let node = &self.node;
         if node.rpc_cookie.is_none() && node.rpc_user.is_none() {
-            return Err(ConfigError::NodeIncomplete("node.rpc_cookie or node.rpc_user"));
+            return Err(ConfigError::NodeIncomplete(
+                "node.rpc_cookie or node.rpc_user",
+            ));
         }
         if node.rpc_user.is_some() && node.rpc_password_file.is_none() {
             return Err(ConfigError::NodeIncomplete("node.rpc_password_file"));
@@ -141,7 +145,9 @@ mod tests {
     fn refuses_half_a_node() {
         assert!(matches!(
             with_node(|config| config.node.rpc_cookie = None),
-            Err(ConfigError::NodeIncomplete("node.rpc_cookie or node.rpc_user"))
+            Err(ConfigError::NodeIncomplete(
+                "node.rpc_cookie or node.rpc_user"
+            ))
         ));
         assert!(matches!(
             with_node(|config| config.node.zmq_sequence = String::new()),

@@ -6,25 +6,101 @@ use crate::config::{Config, ENV_PREFIX};
 
 /// Every key: its name, its flag of `satpostd serve` if it has one, and what it is for.
 const KEYS: &[(&str, Option<&str>, &str)] = &[
-    ("data_dir", Some("--data-dir"), "Where the log, the payloads, the snapshots and the server's keys lie. Created if missing; one process at a time."),
-    ("network", Some("--network"), "The Bitcoin network: `mainnet`, `testnet`, `testnet4`, `signet` or `regtest`. A node on another network is refused."),
-    ("server.listen", Some("--listen"), "Where the API listens. Beyond loopback only with `server.behind_tls_proxy`."),
-    ("server.operator_listen", Some("--operator-listen"), "Where metrics and operator routes listen. Loopback only: they have no authentication."),
-    ("server.authorities", Some("--authority"), "Names a request signature may be made for, `host` or `host:port`. When empty: the listen address, and `localhost` with its port."),
-    ("server.behind_tls_proxy", None, "True when a proxy in front ends TLS; only then may the API listen beyond loopback."),
-    ("server.requests_per_second", None, "Requests a second that one client may send on average."),
-    ("server.requests_burst", None, "Requests that one client may send at once after a pause."),
-    ("server.limit_peers", None, "Also limit requests and registrations by network address. `false` where all requests come from one proxy or Tor process."),
-    ("node.rpc_url", Some("--node-rpc-url"), "The node's RPC, like `http://127.0.0.1:8332`. Empty: no node, so nothing is watched; messaging works."),
-    ("node.rpc_cookie", Some("--node-rpc-cookie"), "The node's cookie file; read again when the node has restarted."),
-    ("node.rpc_user", None, "The node's RPC user, when no cookie file is used."),
-    ("node.rpc_password_file", None, "A file with the password of `node.rpc_user`."),
-    ("node.zmq_sequence", Some("--node-zmq-sequence"), "The node's `zmqpubsequence` address. The node needs `zmqpubsequencehwm=0`."),
-    ("node.zmq_rawtx", Some("--node-zmq-rawtx"), "The node's `zmqpubrawtx` address, not the one of `node.zmq_sequence`. The node needs `zmqpubrawtxhwm=0`."),
-    ("push.allow", Some("--push-allow"), "Hosts or addresses that may be pushed to although they are not globally routable, also without TLS."),
-    ("push.contact", None, "How push services reach the operator (RFC 8292): a `mailto:` or `https:` URL."),
-    ("logging.format", Some("--log-format"), "`text` for people, `json` for machines."),
-    ("logging.filter", Some("--log-filter"), "What is logged, like `info` or `info,satpost_infra=debug`."),
+    (
+        "data_dir",
+        Some("--data-dir"),
+        "Where the log, the payloads, the snapshots and the server's keys lie. Created if missing; one process at a time.",
+    ),
+    (
+        "network",
+        Some("--network"),
+        "The Bitcoin network: `mainnet`, `testnet`, `testnet4`, `signet` or `regtest`. A node on another network is refused.",
+    ),
+    (
+        "server.listen",
+        Some("--listen"),
+        "Where the API listens. Beyond loopback only with `server.behind_tls_proxy`.",
+    ),
+    (
+        "server.operator_listen",
+        Some("--operator-listen"),
+        "Where metrics and operator routes listen. Loopback only: they have no authentication.",
+    ),
+    (
+        "server.authorities",
+        Some("--authority"),
+        "Names a request signature may be made for, `host` or `host:port`. When empty: the listen address, and `localhost` with its port.",
+    ),
+    (
+        "server.behind_tls_proxy",
+        None,
+        "True when a proxy in front ends TLS; only then may the API listen beyond loopback.",
+    ),
+    (
+        "server.requests_per_second",
+        None,
+        "Requests a second that one client may send on average.",
+    ),
+    (
+        "server.requests_burst",
+        None,
+        "Requests that one client may send at once after a pause.",
+    ),
+    (
+        "server.limit_peers",
+        None,
+        "Also limit requests and registrations by network address. `false` where all requests come from one proxy or Tor process.",
+    ),
+    (
+        "node.rpc_url",
+        Some("--node-rpc-url"),
+        "The node's RPC, like `http://127.0.0.1:8332`. Empty: no node, so nothing is watched; messaging works.",
+    ),
+    (
+        "node.rpc_cookie",
+        Some("--node-rpc-cookie"),
+        "The node's cookie file; read again when the node has restarted.",
+    ),
+    (
+        "node.rpc_user",
+        None,
+        "The node's RPC user, when no cookie file is used.",
+    ),
+    (
+        "node.rpc_password_file",
+        None,
+        "A file with the password of `node.rpc_user`.",
+    ),
+    (
+        "node.zmq_sequence",
+        Some("--node-zmq-sequence"),
+        "The node's `zmqpubsequence` address. The node needs `zmqpubsequencehwm=0`.",
+    ),
+    (
+        "node.zmq_rawtx",
+        Some("--node-zmq-rawtx"),
+        "The node's `zmqpubrawtx` address, not the one of `node.zmq_sequence`. The node needs `zmqpubrawtxhwm=0`.",
+    ),
+    (
+        "push.allow",
+        Some("--push-allow"),
+        "Hosts or addresses that may be pushed to although they are not globally routable, also without TLS.",
+    ),
+    (
+        "push.contact",
+        None,
+        "How push services reach the operator (RFC 8292): a `mailto:` or `https:` URL.",
+    ),
+    (
+        "logging.format",
+        Some("--log-format"),
+        "`text` for people, `json` for machines.",
+    ),
+    (
+        "logging.filter",
+        Some("--log-filter"),
+        "What is logged, like `info` or `info,satpost_infra=debug`.",
+    ),
 ];
 
 /// The reference as Markdown.
@@ -39,7 +115,9 @@ pub fn reference() -> String {
          | key | environment | flag | default | meaning |\n|---|---|---|---|---|\n",
     );
     for (key, flag, meaning) in KEYS {
-        let default = defaults.pointer(&pointer(key)).expect("the table names existing keys");
+        let default = defaults
+            .pointer(&pointer(key))
+            .expect("the table names existing keys");
         let flag = flag.map_or_else(String::new, |flag| format!("`{flag}`"));
         writeln!(
             page,

@@ -62,7 +62,7 @@ const FOLLOW_EVENTS: usize = 256;
 pub struct EmbeddedOptions {
     /// The data folder. Made when it is not there.
     pub folder: PathBuf,
-    /// How long a file of the log is, in bytes: 64 KiB to 1 GiB. Two of them are there from the
+    /// How long a file of the log is, in bytes: 256 KiB to 1 GiB. Two of them are there from the
     /// start, zeroed. A file of this size is held in memory while the log is opened.
     pub segment_bytes: u64,
     /// How long a file of payloads is, in bytes: 256 KiB to 1 GiB.

@@ -34,22 +34,22 @@ struct Found {
 /// Opens the store to write.
 pub(crate) fn open(
     storage: Arc<dyn Storage>,
-    folder: PathBuf,
+    folder: &Path,
     log_id: LogId,
     segment_bytes: u64,
     living: &Living,
 ) -> Result<(PayloadWriter, PayloadIndex), OpenError> {
-    let found = scan(&*storage, &folder, &log_id, living)?;
-    let keys = match key_file::find(&*storage, &folder, &log_id, Access::ReadWrite)? {
+    let found = scan(&*storage, folder, &log_id, living)?;
+    let keys = match key_file::find(&*storage, folder, &log_id, Access::ReadWrite)? {
         Some(keys) => {
-            check_all_found(&folder, &found, Some(&keys), living)?;
+            check_all_found(folder, &found, Some(&keys), living)?;
             let path = keys.path.clone();
             keys.sweep(&used_slots(&found))
                 .map_err(OpenError::io("sweep", &path))?
         }
         None => {
-            check_all_found(&folder, &found, None, living)?;
-            KeyFile::create(&*storage, &folder, &log_id)?
+            check_all_found(folder, &found, None, living)?;
+            KeyFile::create(&*storage, folder, &log_id)?
         }
     };
     for path in &found.dead {
@@ -60,14 +60,14 @@ pub(crate) fn open(
     let index = PayloadIndex::new(found.places, found.segments, Some(Arc::clone(keys.file())));
     let writer = PayloadWriter::start(PayloadWriterParts {
         storage,
-        folder: folder.clone(),
+        folder: folder.to_owned(),
         log_id,
         segment_bytes,
         keys,
         index: index.clone(),
         next_number: found.next_number,
     })
-    .map_err(OpenError::io("start a thread for", &folder))?;
+    .map_err(OpenError::io("start a thread for", folder))?;
     Ok((writer, index))
 }
 
@@ -94,7 +94,10 @@ fn scan(
     log_id: &LogId,
     living: &Living,
 ) -> Result<Found, OpenError> {
-    let mut found = Found::default();
+    let mut found = Found {
+        next_number: 1,
+        ..Found::default()
+    };
     let paths = storage
         .list(folder)
         .map_err(OpenError::io("list", folder))?;

@@ -22,8 +22,15 @@ pub(super) trait Code: Sized + Copy {
 pub(super) struct Coded<T>(pub(super) T);
 
 impl<T: Code> Serialize for Coded<T> {
+    /// The code in stored bytes; its name where a person reads.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(self.0.code())
+        let code = self.0.code();
+        if serializer.is_human_readable()
+            && let Some((_, name)) = T::TABLE.iter().find(|(known, _)| *known == code)
+        {
+            return serializer.serialize_str(name);
+        }
+        serializer.serialize_u8(code)
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) struct Registered {
     pub(super) fields: &'static [(&'static str, &'static str)],
     pub(super) beside: Beside,
     pub(super) decode: fn(&[u8], Option<&[u8]>) -> Result<Event, Flaw>,
+    pub(super) to_json: fn(&[u8]) -> Result<serde_json::Value, Flaw>,
 }
 
 impl Registered {
@@ -79,6 +80,10 @@ impl Registered {
             fields: F::FIELDS,
             beside: F::BESIDE,
             decode: |body, sealed| from_bytes::<F>(body)?.into_event(sealed),
+            to_json: |body| {
+                serde_json::to_value(from_bytes::<F>(body)?)
+                    .map_err(|error| Flaw::new(error.to_string()))
+            },
         }
     }
 }

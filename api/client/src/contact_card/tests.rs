@@ -108,5 +108,8 @@ fn a_signed_card_with_a_bad_field_is_refused() {
 /// Cards are printed and kept for years.
 #[test]
 fn the_text_form_never_changes() {
-    assert_eq!(card().to_string(), "PIN-CARD");
+    assert_eq!(
+        card().to_string(),
+        "satpost1:xnbpvomuxwnad5llghzkajmbjonwplpdzxgf4x5gn4ujixujj34qkqlmnfrwkqdcmnzhimlqhb3xa5bzoy2gm4tqmyzxi23ogbzxezbzg5ygw43hon4ggnliom2te3dbmz4ho4tvhfvwozlfobuhm4zxojywuzlqojugofdior2ha4z2f4xxa33toqxgk6dbnvygyzlx6skzyy4e6rwhkn5vtfx4axktcf2emfb32rsmyva2uqqk5q6sj6ysgjnwi6eip4itsi35qkhzgpqt5m5jguu2ahqwl64jgurgmidqa"
+    );
 }

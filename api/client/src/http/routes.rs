@@ -69,7 +69,11 @@ impl HttpClient {
         messaging: &MessagingSecret,
     ) -> Result<RegisterClientResponse, CallError> {
         let call = self
-            .command(Method::POST, "/v1/clients", Signers::two(identity, messaging))
+            .command(
+                Method::POST,
+                "/v1/clients",
+                Signers::two(identity, messaging),
+            )
             .json(&RegisterClientRequest {
                 client_id: identity.client_id().to_string(),
                 messaging_key: messaging.public().to_string(),
@@ -314,7 +318,12 @@ impl HttpClient {
     }
 
     fn command<'k>(&self, method: Method, path: &str, signers: Signers<'k>) -> Call<'k> {
-        Call::command(method, path, signers, draw_command_id(self.entropy.as_ref()))
+        Call::command(
+            method,
+            path,
+            signers,
+            draw_command_id(self.entropy.as_ref()),
+        )
     }
 }
 

@@ -158,7 +158,10 @@ fn another_past_is_noticed_without_any_message() {
         Ok(Vec::new())
     );
     assert_eq!(
-        check(Some(honest), &nothing(sign_head(2, ChainHash::new([3; 32])))),
+        check(
+            Some(honest),
+            &nothing(sign_head(2, ChainHash::new([3; 32])))
+        ),
         Err(MailboxMismatch::Chain { seq: 2 })
     );
     let rolled_back = check(start(), &answer(2)).unwrap()[0].head;

@@ -10,7 +10,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use crate::storage::{Access, OpenError, Storage, read_whole};
 
 /// The format of data folders this version writes and reads.
-pub const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
 /// The name of the file that tells what the folder is. It is written last.
 const FORMAT_FILE: &str = "format";
 /// What that file is called until the folder is complete.
@@ -25,11 +25,6 @@ const FIRST_LINE: &str = "satpost data folder";
 pub(crate) struct LogId([u8; 16]);
 
 impl LogId {
-    /// For tests and for folders that are being made.
-    pub(crate) const fn new(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

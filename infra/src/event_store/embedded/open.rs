@@ -22,7 +22,7 @@ use crate::storage::{Access, Disk, OpenError, Storage};
 /// The longest file, so that a place in it fits 32 bits with room to spare.
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// The shortest file of the log: one of the largest events fits.
-const SEGMENT_BYTES_MIN: u64 = 128 * 1024;
+const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 /// The shortest file of payloads: a few of the largest fit.
 const BLOB_SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 
@@ -89,7 +89,7 @@ impl EmbeddedEventStore {
         last.settle()?;
         let (payload_writer, payload_index) = payload_store::recovery::open(
             Arc::clone(&storage),
-            folder.join(payload_store::FOLDER),
+            &folder.join(payload_store::FOLDER),
             log_id,
             options.blob_segment_bytes,
             &living,

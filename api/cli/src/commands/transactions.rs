@@ -1,0 +1,178 @@
+//! Addresses and transactions.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use satpost_api_types::transactions::{Transaction, TransactionStatus};
+use satpost_client::wallet::Wallet;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::arguments::ListTransactionsArguments;
+use crate::output::Output;
+
+/// How often the server is asked while following.
+const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
+
+/// Gives out the next receive address.
+pub(crate) fn new_address(wallet: &mut Wallet, output: &Output) -> anyhow::Result<ExitCode> {
+    let address = wallet.new_address()?;
+    output.show(&address, &json!({ "address": address }));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Watches addresses, or a new receive address.
+pub(crate) async fn watch_address(
+    wallet: &mut Wallet,
+    mut addresses: Vec<String>,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    if addresses.is_empty() {
+        addresses.push(wallet.new_address()?);
+    }
+    let added = wallet.watch_addresses(&addresses).await?;
+    output.show(
+        &addresses.join("\n"),
+        &json!({ "addresses": addresses, "added": added }),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Watches addresses no longer.
+pub(crate) async fn unwatch_address(
+    wallet: &mut Wallet,
+    addresses: &[String],
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    wallet.unwatch_addresses(addresses).await?;
+    output.show("", &json!({ "addresses": addresses }));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists what the server watches.
+pub(crate) async fn list_addresses(
+    wallet: &mut Wallet,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    for watched in wallet.list_addresses().await? {
+        output.show(&watched.address, &serde_json::to_value(&watched)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists transactions, and what changes.
+pub(crate) async fn list_transactions(
+    wallet: &mut Wallet,
+    arguments: &ListTransactionsArguments,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let deadline = arguments.timeout.map(|timeout| Instant::now() + timeout);
+    let mut cursor = arguments
+        .new
+        .then(|| wallet.state().transactions_cursor.clone())
+        .flatten();
+    let mut complete = true;
+    loop {
+        let list = wallet.list_transactions(cursor.clone()).await?;
+        for transaction in &list.transactions {
+            output.show(&describe(transaction), &serde_json::to_value(transaction)?);
+        }
+        if complete && !list.complete {
+            output.hint("The server may have missed something and is making it good.");
+        }
+        complete = list.complete;
+        if list.cursor != cursor {
+            cursor = list.cursor;
+            wallet.remember_transactions(cursor.clone())?;
+        }
+        let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if !arguments.follow || over {
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::time::sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+/// A transaction and its way so far, one step a line.
+fn describe(transaction: &Transaction) -> String {
+    let amount = match (transaction.received_sat, transaction.spent_sat) {
+        (received, 0) => format!("+{received} sat"),
+        (0, spent) => format!("-{spent} sat"),
+        (received, spent) => format!("+{received} -{spent} sat"),
+    };
+    let mut lines = vec![format!(
+        "{}  {amount}  {}  {}",
+        transaction.txid,
+        transaction.address,
+        step(&transaction.status)
+    )];
+    if transaction.history.len() > 1 {
+        for past in &transaction.history {
+            lines.push(format!("    {}", step(&past.status)));
+        }
+    }
+    lines.join("\n")
+}
+
+fn step(status: &TransactionStatus) -> String {
+    match status {
+        TransactionStatus::Seen => "seen in mempool".to_owned(),
+        TransactionStatus::Confirmed { block } => format!("confirmed at height {}", block.height),
+        TransactionStatus::Unconfirmed { block } => {
+            format!("unconfirmed: block {} was taken back", block.height)
+        }
+        TransactionStatus::Replaced { by, replaced_in } => {
+            format!("replaced by {by} (in {replaced_in})")
+        }
+        TransactionStatus::Evicted => "evicted from the mempool".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use satpost_api_types::transactions::{Block, TransactionStep};
+
+    use super::*;
+
+    #[test]
+    fn tells_the_way_of_a_transaction_through_a_reorganisation() {
+        let block = Block {
+            height: 101,
+            hash: "00".repeat(32),
+        };
+        let history = [
+            TransactionStatus::Seen,
+            TransactionStatus::Confirmed {
+                block: block.clone(),
+            },
+            TransactionStatus::Unconfirmed { block },
+            TransactionStatus::Replaced {
+                by: "bb".to_owned(),
+                replaced_in: "block".to_owned(),
+            },
+        ];
+        let transaction = Transaction {
+            txid: "aa".to_owned(),
+            address: "bcrt1p".to_owned(),
+            received_sat: 5_000,
+            spent_sat: 0,
+            status: history[3].clone(),
+            history: history
+                .into_iter()
+                .map(|status| TransactionStep {
+                    position: "1".to_owned(),
+                    at: 1,
+                    status,
+                })
+                .collect(),
+        };
+        assert_eq!(
+            describe(&transaction),
+            "aa  +5000 sat  bcrt1p  replaced by bb (in block)\n\
+             \x20   seen in mempool\n\
+             \x20   confirmed at height 101\n\
+             \x20   unconfirmed: block 101 was taken back\n\
+             \x20   replaced by bb (in block)"
+        );
+    }
+}

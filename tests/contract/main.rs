@@ -1,0 +1,68 @@
+//! One suite over every event store: what `EventStore` promises, whatever keeps the bytes. Each
+//! case runs in memory, on the embedded log, and on the embedded log closed and opened again
+//! between writing and looking.
+
+mod appends;
+mod cases;
+mod concurrency;
+mod damage;
+mod data_folder;
+mod follow;
+mod harness;
+mod model;
+mod payloads;
+mod reads;
+
+/// Runs every case on every engine.
+macro_rules! contract {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        mod in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::$module::$case(crate::harness::Harness::memory()).await;
+            })*
+        }
+
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::$module::$case(crate::harness::Harness::embedded()).await;
+            })*
+        }
+
+        mod embedded_and_reopened {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::$module::$case(crate::harness::Harness::reopened()).await;
+            })*
+        }
+    };
+}
+
+contract! {
+    appends::appends_only_where_the_stream_is_expected_to_be,
+    appends::answers_a_repeated_append_with_its_first_answer,
+    appends::refuses_a_repeat_with_other_ids,
+    appends::takes_repeated_ids_with_a_correct_expectation_as_new,
+    appends::appends_all_events_of_one_append_or_none,
+    appends::checks_the_expectation_of_an_append_without_events,
+    appends::refuses_what_is_over_a_bound,
+    appends::keeps_the_largest_event,
+    appends::counts_positions_over_all_streams,
+    reads::gives_back_every_field,
+    reads::reads_pages_forwards,
+    reads::reads_pages_backwards,
+    reads::finds_nothing_in_an_absent_stream,
+    reads::reads_all_streams_by_position,
+    follow::follows_history_and_then_live,
+    follow::follows_strictly_after_a_position,
+    follow::follows_without_gap_or_double_while_others_write,
+    payloads::gives_a_payload_back_until_it_is_erased,
+    payloads::erases_with_events_and_without,
+    payloads::keeps_nothing_of_a_refused_append,
+    payloads::replaces_a_payload_whose_id_is_used_again,
+    payloads::keeps_many_payloads_apart,
+    concurrency::lets_exactly_one_of_two_racing_writers_win,
+    concurrency::agrees_with_what_was_acknowledged_to_64_writers,
+    model::agrees_with_the_naive_model,
+}
