@@ -44,10 +44,14 @@ async fn tells_of_a_coin_that_is_spent_to_elsewhere() {
     let spender = node.broadcast(&spending).unwrap();
 
     server.until_steps(spender, &[Step::Seen(1)]).await;
-    let spent = server.events().await.into_iter().find_map(|event| match event {
-        ChainEvent::TransactionSeen { touch, .. } if touch.spent_sat > 0 => Some(touch),
-        _ => None,
-    });
+    let spent = server
+        .events()
+        .await
+        .into_iter()
+        .find_map(|event| match event {
+            ChainEvent::TransactionSeen { touch, .. } if touch.spent_sat > 0 => Some(touch),
+            _ => None,
+        });
     let spent = spent.expect("the spend was seen");
     assert_eq!((spent.spent_sat, spent.received_sat), (PAYMENT.to_sat(), 0));
     node.mine(1);
@@ -82,7 +86,12 @@ async fn names_the_transaction_that_took_the_place_of_an_unwatched_parent() {
     let coin = coin(&node);
     let parent = spend(&node, &[coin], &between, 1_000);
     let parent = node.broadcast(&parent).unwrap();
-    let child = spend(&node, &[output_to(&node, parent, &between)], &address, 1_000);
+    let child = spend(
+        &node,
+        &[output_to(&node, parent, &between)],
+        &address,
+        1_000,
+    );
     let child = node.broadcast(&child).unwrap();
     server.until_steps(child, &[Step::Seen(1)]).await;
 
@@ -114,7 +123,7 @@ async fn tells_that_a_restarted_node_has_lost_its_mempool() {
     let mut node = RegtestNode::start_empty(&["-persistmempool=0", "-walletbroadcast=0"]);
     node.call("createwallet", &[json!("miner")]);
     node.mine(101);
-    let mut server = Server::follow(&node).await;
+    let server = Server::follow(&node).await;
     let address = node.new_address();
     server.watch(&address).await;
     let payment = spend(&node, &[coin(&node)], &address, 1_000);

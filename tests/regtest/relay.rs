@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 /// Forwards one topic, without every nth message once it is told to.
-pub struct Relay {
+pub(crate) struct Relay {
     endpoint: String,
     lose_every: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
@@ -14,7 +14,7 @@ pub struct Relay {
 
 impl Relay {
     /// Forwards everything that `upstream` publishes.
-    pub fn of(upstream: &str) -> Self {
+    pub(crate) fn of(upstream: &str) -> Self {
         let context = zmq::Context::new();
         let source = context.socket(zmq::SUB).unwrap();
         source.set_rcvhwm(0).unwrap();
@@ -50,12 +50,12 @@ impl Relay {
     }
 
     /// Where the server subscribes instead.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         self.endpoint.clone()
     }
 
     /// From now on every `n`th message is lost; all of them for 1.
-    pub fn lose_every(&self, n: usize) {
+    pub(crate) fn lose_every(&self, n: usize) {
         self.lose_every.store(n, Ordering::Relaxed);
     }
 }

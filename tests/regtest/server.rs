@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// One step of a transaction, as its event tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// It entered the mempool for the nth time.
     Seen(u32),
     /// It is in the block at this height.
@@ -48,17 +48,17 @@ pub enum Step {
 }
 
 /// What of a server follows a node.
-pub struct Server {
-    pub log: StoredEventLog,
+pub(crate) struct Server {
+    pub(crate) log: StoredEventLog,
     handler: Handler,
     read_model: Arc<ReadModel>,
-    pub status: watch::Receiver<NodeStatus>,
+    pub(crate) status: watch::Receiver<NodeStatus>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
 
 /// How the server of a test reaches `node`.
-pub fn config(node: &RegtestNode) -> NodeConfig {
+pub(crate) fn config(node: &RegtestNode) -> NodeConfig {
     NodeConfig {
         network: Network::Regtest,
         rpc_url: node.rpc_url(),
@@ -70,14 +70,14 @@ pub fn config(node: &RegtestNode) -> NodeConfig {
 
 impl Server {
     /// Starts with an empty log and waits until it follows the node.
-    pub async fn follow(node: &RegtestNode) -> Self {
-        let mut server = Self::start(config(node), empty_log());
+    pub(crate) async fn follow(node: &RegtestNode) -> Self {
+        let server = Self::start(config(node), empty_log());
         server.until_live().await;
         server
     }
 
     /// Starts over `log`.
-    pub fn start(config: NodeConfig, log: StoredEventLog) -> Self {
+    pub(crate) fn start(config: NodeConfig, log: StoredEventLog) -> Self {
         let handler = Handler::new(
             Arc::new(log.clone()),
             Arc::new(SystemClock),
@@ -98,7 +98,15 @@ impl Server {
                 tokio::time::sleep(PAUSE).await;
             }
             let rpc = CoreRpc::new(config.rpc_url.clone(), config.rpc_auth.clone());
-            bitcoind::run(config, Arc::new(rpc), follower, model, status_sender, stopped).await;
+            bitcoind::run(
+                config,
+                Arc::new(rpc),
+                follower,
+                model,
+                status_sender,
+                stopped,
+            )
+            .await;
         });
         Self {
             log,
@@ -111,7 +119,7 @@ impl Server {
     }
 
     /// Stops and leaves the log.
-    pub async fn stop(mut self) -> StoredEventLog {
+    pub(crate) async fn stop(mut self) -> StoredEventLog {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
@@ -120,27 +128,28 @@ impl Server {
     }
 
     /// Ends at once, wherever it is, and leaves the log.
-    pub async fn kill(mut self) -> StoredEventLog {
+    pub(crate) async fn kill(mut self) -> StoredEventLog {
         self.tasks.shutdown().await;
         self.log
     }
 
     /// Waits until it follows the node.
-    pub async fn until_live(&mut self) {
+    pub(crate) async fn until_live(&self) {
         self.until_status(NodeStatus::is_live).await;
     }
 
     /// Waits for a status.
-    pub async fn until_status(&mut self, wanted: impl FnMut(&NodeStatus) -> bool) -> NodeStatus {
-        let waiting = self.status.wait_for(wanted);
-        match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(status) => status.unwrap().clone(),
-            Err(_) => panic!("the status stays {:?}", *self.status.borrow()),
+    pub(crate) async fn until_status(&self, wanted: impl FnMut(&NodeStatus) -> bool) -> NodeStatus {
+        let mut status = self.status.clone();
+        let waiting = status.wait_for(wanted);
+        if let Ok(status) = tokio::time::timeout(PATIENCE, waiting).await {
+            return status.unwrap().clone();
         }
+        panic!("the status stays {:?}", *self.status.borrow());
     }
 
     /// Watches `address`, and returns when a reader sees it.
-    pub async fn watch(&self, address: &Address) {
+    pub(crate) async fn watch(&self, address: &Address) {
         let script = Script::new(address.script_pubkey().as_bytes()).unwrap();
         let mut id = [0; 16];
         id.copy_from_slice(&script.hash().as_bytes()[..16]);
@@ -155,18 +164,18 @@ impl Server {
     }
 
     /// The scripts that are watched.
-    pub fn watched(&self) -> Vec<ScriptHash> {
+    pub(crate) fn watched(&self) -> Vec<ScriptHash> {
         self.read_model.watched_scripts().hashes(&holder())
     }
 
     /// The chain as it is in the log.
-    pub async fn chain(&self) -> Arc<Chain> {
+    pub(crate) async fn chain(&self) -> Arc<Chain> {
         let stream = StreamId::chain(Network::Regtest);
         self.handler.state::<Chain>(&stream).await.unwrap()
     }
 
     /// Every event of the chain so far.
-    pub async fn events(&self) -> Vec<ChainEvent> {
+    pub(crate) async fn events(&self) -> Vec<ChainEvent> {
         let stream = StreamId::chain(Network::Regtest);
         let page = self.log.read(&stream, Revision(0), 100_000).await.unwrap();
         assert!(page.end_of_stream);
@@ -180,7 +189,7 @@ impl Server {
     }
 
     /// The steps of a transaction that touches one watched script.
-    pub async fn steps(&self, txid: Txid) -> Vec<Step> {
+    pub(crate) async fn steps(&self, txid: Txid) -> Vec<Step> {
         let all = steps(&self.events().await);
         let mut paths = all.into_iter().filter(|((of, _), _)| *of == txid);
         let steps = paths.next().map(|(_, steps)| steps).unwrap_or_default();
@@ -189,7 +198,7 @@ impl Server {
     }
 
     /// Waits until the steps of a transaction are `expected`.
-    pub async fn until_steps(&self, txid: Txid, expected: &[Step]) {
+    pub(crate) async fn until_steps(&self, txid: Txid, expected: &[Step]) {
         let mut steps = self.steps(txid).await;
         for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
             if steps == expected {
@@ -203,7 +212,7 @@ impl Server {
     }
 
     /// Waits until the log says what the node says, and checks that it told nothing twice.
-    pub async fn until_it_agrees_with(&self, node: &RegtestNode) {
+    pub(crate) async fn until_it_agrees_with(&self, node: &RegtestNode) {
         let mut difference = truth::difference(self, node).await;
         for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
             if difference.is_none() {
@@ -218,7 +227,7 @@ impl Server {
 }
 
 /// A log without events.
-pub fn empty_log() -> StoredEventLog {
+pub(crate) fn empty_log() -> StoredEventLog {
     StoredEventLog::new(Arc::new(MemoryEventStore::new()))
 }
 
@@ -231,7 +240,7 @@ fn holder() -> ClientId {
 }
 
 /// The steps of every transaction and script, in order.
-pub fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<Step>> {
+pub(crate) fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<Step>> {
     let mut paths: BTreeMap<_, Vec<Step>> = BTreeMap::new();
     for event in events {
         let (txid, script, step) = match event {
@@ -278,13 +287,13 @@ pub fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<Step>> {
 }
 
 /// A transaction id in the type of the node's client.
-pub fn node_txid(txid: satpost_domain::ids::Txid) -> Txid {
+pub(crate) fn node_txid(txid: satpost_domain::ids::Txid) -> Txid {
     let mut bytes = *txid.as_bytes();
     bytes.reverse();
     Txid::from_byte_array(bytes)
 }
 
 /// The position of the last event of the log.
-pub async fn head(log: &StoredEventLog) -> Position {
+pub(crate) async fn head(log: &StoredEventLog) -> Position {
     log.head().await.unwrap()
 }

@@ -8,7 +8,12 @@ use serde_json::json;
 
 /// A signed transaction, not broadcast, that spends `coins` of the miner, sends what they hold
 /// less `fee_sat` to `address`, and can be replaced.
-pub fn spend(node: &RegtestNode, coins: &[OutPoint], address: &Address, fee_sat: u64) -> Transaction {
+pub(crate) fn spend(
+    node: &RegtestNode,
+    coins: &[OutPoint],
+    address: &Address,
+    fee_sat: u64,
+) -> Transaction {
     let value: Amount = coins.iter().map(|coin| value(node, coin)).sum();
     let inputs: Vec<_> = coins
         .iter()
@@ -23,14 +28,18 @@ pub fn spend(node: &RegtestNode, coins: &[OutPoint], address: &Address, fee_sat:
 }
 
 /// The first coin of the miner that is confirmed and can be spent.
-pub fn coin(node: &RegtestNode) -> OutPoint {
+pub(crate) fn coin(node: &RegtestNode) -> OutPoint {
     let unspent = node.rpc().list_unspent(Some(1), None, None, None, None);
-    let coin = unspent.unwrap().into_iter().next().expect("the miner has a coin");
+    let coin = unspent
+        .unwrap()
+        .into_iter()
+        .next()
+        .expect("the miner has a coin");
     OutPoint::new(coin.txid, coin.vout)
 }
 
 /// The output of a transaction that pays to `address`.
-pub fn output_to(node: &RegtestNode, txid: Txid, address: &Address) -> OutPoint {
+pub(crate) fn output_to(node: &RegtestNode, txid: Txid, address: &Address) -> OutPoint {
     let transaction = node.rpc().get_transaction(&txid, None).unwrap();
     let transaction = transaction.transaction().unwrap();
     let script = address.script_pubkey();

@@ -15,7 +15,7 @@ use crate::server::{Server, Step, node_txid, steps};
 type Place = Option<String>;
 
 /// The first difference between the log and the node, in words.
-pub async fn difference(server: &Server, node: &RegtestNode) -> Option<String> {
+pub(crate) async fn difference(server: &Server, node: &RegtestNode) -> Option<String> {
     let events = server.events().await;
     let chain = server.chain().await;
     let tip = chain.tip().map(|tip| tip.hash.to_string());
@@ -81,7 +81,7 @@ fn places(node: &RegtestNode, lowest: u32) -> Vec<(Txid, Place, BTreeSet<ScriptH
 }
 
 /// Every transaction went from place to place as the state machine says, and no event came twice.
-pub fn assert_lawful(events: &[ChainEvent]) {
+pub(crate) fn assert_lawful(events: &[ChainEvent]) {
     let paths: BTreeMap<_, _> = steps(events);
     for ((txid, script), path) in paths {
         let mut before: Option<Step> = None;
