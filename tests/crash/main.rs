@@ -2,6 +2,8 @@
 //!
 //! `SATPOST_CRASH_ROUNDS` sets the number of kills (20), `SATPOST_CRASH_SEED` when they fall.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod history;
 mod recipient;
 mod sender;
@@ -11,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use rand_core::RngCore as _;
 use satpost_tests::process::{ServerProcess, binaries};
 
 use crate::recipient::Recipient;

@@ -2,6 +2,8 @@
 //!
 //! Once as it stands, and once with a `kill -9` of the server after every step.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod readme;
 mod stage;
 

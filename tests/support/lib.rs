@@ -1,5 +1,9 @@
 //! What the tests share: real counterparts of the server, started and stopped by the test itself.
 
+pub mod faulty_store;
+pub mod http_server;
 pub mod node;
+pub mod process;
 pub mod push_receiver;
 pub mod push_service;
+pub mod signed_request;

@@ -2,6 +2,8 @@
 //!
 //! With `UPDATE_DOCS=1` the generated documents are written instead of compared.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod documents;
 mod generated;
 mod layers;

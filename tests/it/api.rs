@@ -1,0 +1,16 @@
+//! The HTTP API over real connections, on a log in memory or on disk.
+
+mod addresses;
+mod clients;
+mod idempotency;
+mod isolation;
+mod limits;
+mod messages;
+mod operator;
+mod positions;
+mod push;
+mod reachable;
+mod service;
+mod signatures;
+mod wallet;
+mod wire;

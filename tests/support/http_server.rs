@@ -1,0 +1,278 @@
+//! The API in this process, on a port of its own, over a log that the test chooses: with a clock
+//! that can be set, a log that can fail and projections that can stand still.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use satpost_api::ports::{ApiPorts, FEATURE_WATCHING, OperatorStatus, ServiceStatus};
+use satpost_api::{ApiConfig, ApiState, Listeners, RateLimits, run};
+use satpost_api_types::service::{Feature, ProjectionState};
+use satpost_commands::Handler;
+use satpost_commands::ports::Clock;
+use satpost_domain::hash::sha256;
+use satpost_domain::network::Network;
+use satpost_domain::Timestamp;
+use satpost_infra::event_log::StoredEventLog;
+use satpost_infra::event_store::EventStore;
+use satpost_infra::event_store::memory::MemoryEventStore;
+use satpost_infra::server_keys::ServerKeys;
+use satpost_infra::system::{SystemClock, SystemIds};
+use satpost_projections::{ReadModel, runner};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::faulty_store::FaultyStore;
+
+/// How long a server may take to stop; longer than a request may take, shorter than a wait.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The system's clock with a hand that a test can move.
+#[derive(Default)]
+pub struct SettableClock {
+    offset_ms: AtomicI64,
+}
+
+impl SettableClock {
+    /// Moves the clock by `millis` from the system's time.
+    pub fn set_offset_ms(&self, millis: i64) {
+        self.offset_ms.store(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SettableClock {
+    fn now(&self) -> Timestamp {
+        let offset = self.offset_ms.load(Ordering::SeqCst);
+        let now = SystemClock.now().as_millis().saturating_add_signed(offset);
+        Timestamp::from_millis(now)
+    }
+}
+
+/// What a server is started with.
+pub struct ServerOptions {
+    /// Where events and payloads are.
+    pub store: Arc<dyn EventStore>,
+    /// How often who may ask.
+    pub rate_limits: RateLimits,
+    /// Whether the projections follow the log.
+    pub follow: bool,
+    /// Whether there is a node.
+    pub watching: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            store: Arc::new(MemoryEventStore::new()),
+            rate_limits: RateLimits::off(),
+            follow: true,
+            watching: true,
+        }
+    }
+}
+
+/// A running server; [`Self::stop`] ends it.
+pub struct HttpServer {
+    address: SocketAddr,
+    operator: SocketAddr,
+    /// An HTTP client.
+    pub http: reqwest::Client,
+    /// The server's clock.
+    pub clock: Arc<SettableClock>,
+    /// The log, to be made fail.
+    pub store: FaultyStore,
+    /// The keys of receipts and heads.
+    pub keys: Arc<ServerKeys>,
+    /// The projections.
+    pub read_model: Arc<ReadModel>,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<std::io::Result<()>>,
+    followed: JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+struct TestStatus {
+    read_model: Arc<ReadModel>,
+    watching: AtomicBool,
+}
+
+impl ServiceStatus for TestStatus {
+    fn features(&self) -> Vec<Feature> {
+        vec![Feature {
+            name: FEATURE_WATCHING.to_owned(),
+            available: self.watching.load(Ordering::SeqCst),
+            reason: None,
+        }]
+    }
+
+    fn checks(&self) -> Vec<Feature> {
+        Vec::new()
+    }
+}
+
+impl OperatorStatus for TestStatus {
+    fn projections(&self) -> Vec<ProjectionState> {
+        let snapshots = self.read_model.snapshots();
+        let position = snapshots.position.to_string();
+        let states = snapshots.projections.into_iter();
+        states
+            .map(|state| ProjectionState {
+                name: state.name.to_owned(),
+                version: state.version,
+                position: position.clone(),
+                digest: sha256(&state.bytes).to_string(),
+            })
+            .collect()
+    }
+}
+
+impl HttpServer {
+    /// A server over an empty log in memory, without rate limits.
+    pub async fn start() -> Self {
+        Self::start_with(ServerOptions::default()).await
+    }
+
+    /// A server over `store`.
+    pub async fn start_over(store: Arc<dyn EventStore>) -> Self {
+        let options = ServerOptions {
+            store,
+            ..ServerOptions::default()
+        };
+        Self::start_with(options).await
+    }
+
+    /// A server with `options`, ready for requests.
+    pub async fn start_with(options: ServerOptions) -> Self {
+        let (public, address) = listener();
+        let (operator_listener, operator) = listener();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let random = SystemIds::new();
+        let keys = Arc::new(ServerKeys::load_or_create(folder.path(), &random).expect("fresh keys"));
+        let clock = Arc::new(SettableClock::default());
+        let store = FaultyStore::new(options.store);
+        let log = Arc::new(StoredEventLog::new(Arc::new(store.clone())));
+        let read_model = Arc::new(ReadModel::new());
+        let (stop, stopped) = watch::channel(false);
+        let followed = follow(&read_model, &log, options.follow, stopped.clone()).await;
+        let status = Arc::new(TestStatus {
+            read_model: read_model.clone(),
+            watching: AtomicBool::new(options.watching),
+        });
+        let ports = ApiPorts {
+            handler: Handler::new(log.clone(), clock.clone(), Arc::new(random.clone())),
+            read_model: read_model.clone(),
+            payloads: log,
+            clock: clock.clone(),
+            receipt_signer: keys.clone(),
+            service: status.clone(),
+            operator: status,
+            request_ids: Arc::new(random),
+            registry: prometheus::Registry::new(),
+        };
+        let mut config = ApiConfig::new(Network::Regtest, vec![address.to_string()]);
+        config.rate_limits = options.rate_limits;
+        config.workers = 1;
+        config.shutdown_timeout = Duration::from_secs(5);
+        let state = Arc::new(ApiState::new(config, ports).expect("a fresh registry"));
+        let listeners = Listeners {
+            public,
+            operator: Some(operator_listener),
+        };
+        let served = tokio::spawn(run(state, listeners, until(stopped)));
+        Self {
+            address,
+            operator,
+            http: reqwest::Client::builder()
+                .tls_certs_only([])
+                .pool_max_idle_per_host(0)
+                .build()
+                .expect("a client without TLS"),
+            clock,
+            store,
+            keys,
+            read_model,
+            stop,
+            served,
+            followed,
+            _folder: folder,
+        }
+    }
+
+    /// Where clients connect to.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The server's name in signatures.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The URL of the public listener, without a slash at its end.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The URL of the operator's listener, without a slash at its end.
+    #[must_use]
+    pub fn operator_base(&self) -> String {
+        format!("http://{}", self.operator)
+    }
+
+    /// The server's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Sends the stop signal and waits until everything has ended; tells how long that took.
+    pub async fn stop(self) -> Duration {
+        let started = tokio::time::Instant::now();
+        self.stop.send_replace(true);
+        let ended = async {
+            self.served.await.expect("the server does not panic").expect("no I/O error");
+            self.followed.await.expect("the projections do not panic");
+        };
+        tokio::time::timeout(STOP_TIMEOUT, ended)
+            .await
+            .expect("the server stops in time");
+        started.elapsed()
+    }
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound listener has an address");
+    (listener, address)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A test that failed has dropped the sender, which is a reason to stop as well.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// Lets `model` follow `log`; returns once the history is applied.
+async fn follow(
+    model: &Arc<ReadModel>,
+    log: &Arc<StoredEventLog>,
+    enabled: bool,
+    stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    if !enabled {
+        return tokio::spawn(until(stopped));
+    }
+    let (follower, source) = (model.clone(), log.clone());
+    let task = tokio::spawn(async move {
+        runner::run(&follower, source.as_ref(), |_| {}, until(stopped)).await;
+    });
+    let mut progress = model.progress();
+    progress
+        .wait_for(|progress| progress.live)
+        .await
+        .expect("the model lives as long as the server");
+    task
+}
