@@ -127,17 +127,15 @@ async fn wait_for_page(
     };
     let _counted = state.metrics.waiting();
     let deadline = Instant::now() + wait;
-    let arrivals = state.read_model.arrivals(mailbox);
+    // Taken before the queue is looked at: what arrives in between is not missed.
+    let mut arrivals = state.read_model.arrivals(mailbox);
     loop {
-        // Enabled before the queue is looked at: what arrives in between is not missed.
-        let mut arrival = std::pin::pin!(arrivals.notified());
-        arrival.as_mut().enable();
         let page = line_page(state, mailbox, parameters)?;
         if !page.messages.is_empty() {
             return Ok(Some(page));
         }
         tokio::select! {
-            () = arrival => {}
+            () = arrivals.next() => {}
             () = sleep_until(deadline) => return Ok(None),
             () = state.stopped() => return Ok(None),
         }

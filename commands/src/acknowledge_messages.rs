@@ -1,5 +1,8 @@
 //! Lets go of messages that their recipient has stored.
 
+#[cfg(test)]
+mod tests;
+
 use satpost_domain::ids::ChainHash;
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError, MailboxEvent};
 use satpost_domain::{MessageId, MessagingKey, Position, StreamId};

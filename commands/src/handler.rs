@@ -5,8 +5,8 @@
 //! conflict drops the state and decides again. A refusal, or an answer that nothing is to be done,
 //! is given only after a look at the end of the stream.
 
+mod batch;
 mod folded;
-mod naming;
 mod recent_commands;
 mod streams;
 #[cfg(test)]
@@ -15,14 +15,14 @@ mod tests;
 use std::sync::Arc;
 
 use satpost_domain::aggregate::Aggregate;
-use satpost_domain::limits::{CONFLICT_RETRIES_MAX, UNKNOWN_RETRIES_MAX, UNKNOWN_RETRY_DELAY};
+use satpost_domain::limits::CONFLICT_RETRIES_MAX;
 use satpost_domain::{CommandId, EventId, Position, RequestDigest, StreamId, Timestamp};
 
 use crate::error::CommandError;
-use crate::ports::{Appended, Clock, EventLog, Expected, IdSource, LogError, NewPayload};
+use crate::ports::{Clock, EventLog, IdSource, LogError, NewPayload};
 
+use batch::{Batch, Decision, command_event_id};
 use folded::{Folded, read_back};
-use naming::{Batch, command_event_id};
 use recent_commands::Recall;
 use streams::{Streams, Turn};
 
@@ -55,6 +55,8 @@ pub struct Handler {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     streams: Arc<Streams>,
+    /// Tells what this server decided from what another one did, or this one before a restart.
+    run: [u8; 16],
 }
 
 /// What is known once a command was decided against the present state.
@@ -71,11 +73,13 @@ impl Handler {
     /// Builds the handler over its ports.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
+        let run = *ids.message_id().as_bytes();
         Self {
             log,
             clock,
             ids,
             streams: Arc::new(Streams::default()),
+            run,
         }
     }
 
@@ -106,8 +110,8 @@ impl Handler {
         command: &A::Command,
         payload: Option<NewPayload>,
     ) -> Result<Outcome<A::Event>, CommandError<A::Error>> {
-        let name = |_: &A, _: &A::Event, place: usize, recorded_at: Timestamp| {
-            command_event_id(stream, context.command_id, recorded_at, place)
+        let name = |_: &A, _: &A::Event, place: usize, decision: Decision| {
+            command_event_id(stream, context.command_id, decision, place)
         };
         self.carry_out(stream, Some(context), command, payload, name)
             .await
@@ -125,7 +129,7 @@ impl Handler {
         command: &A::Command,
         event_id: impl Fn(&A, &A::Event) -> EventId + Send + Sync,
     ) -> Result<Outcome<A::Event>, CommandError<A::Error>> {
-        let name = |state: &A, event: &A::Event, _: usize, _: Timestamp| event_id(state, event);
+        let name = |state: &A, event: &A::Event, _: usize, _: Decision| event_id(state, event);
         self.carry_out(stream, None, command, None, name).await
     }
 
@@ -181,7 +185,7 @@ impl Handler {
     ) -> Result<Outcome<A::Event>, CommandError<A::Error>>
     where
         A: Aggregate,
-        N: Fn(&A, &A::Event, usize, Timestamp) -> EventId + Send + Sync,
+        N: Fn(&A, &A::Event, usize, Decision) -> EventId + Send + Sync,
     {
         let mut turn = self.streams.enter(stream).await;
         for _ in 0..=CONFLICT_RETRIES_MAX {
@@ -206,9 +210,11 @@ impl Handler {
             // The state moves on before the append, because it must not be cloned for it; unless
             // the append succeeds it is dropped here and folded again from the log.
             let expected = folded.expected();
-            let now = self.now();
-            let batch = Batch::prepare(&mut folded, events, context, payload.clone(), now, &name);
-            match self.append(stream, expected, &batch).await {
+            let at = self.now();
+            let decision = Decision { run: self.run, at };
+            let name = |state: &A, event: &A::Event, place| name(state, event, place, decision);
+            let batch = Batch::prepare(&mut folded, events, context, payload.clone(), at, name);
+            match batch.append(self.log.as_ref(), stream, expected).await {
                 Ok(appended) => {
                     folded.moved_to(appended, &batch.metadata, batch.events.len());
                     turn.keep(folded);
@@ -286,35 +292,6 @@ impl Handler {
                 })
             }
         }
-    }
-
-    /// Appends, and repeats the very same append while its outcome is not known.
-    async fn append<A: Aggregate>(
-        &self,
-        stream: &StreamId,
-        expected: Expected,
-        batch: &Batch<A>,
-    ) -> Result<Appended, LogError> {
-        let mut delay = UNKNOWN_RETRY_DELAY;
-        let mut unknown = None;
-        for _ in 0..=UNKNOWN_RETRIES_MAX {
-            if unknown.is_some() {
-                tracing::debug!(
-                    stream.category = A::CATEGORY,
-                    "the outcome of an append is not known, repeating it"
-                );
-                tokio::time::sleep(delay).await;
-                delay *= 2;
-            }
-            let (events, erase) = batch.to_append();
-            match self.log.append(stream, expected, events, erase).await {
-                Err(error @ LogError::Unknown { .. }) => unknown = Some(error),
-                // That the repeat did not append says nothing about the first attempt.
-                Err(LogError::Unavailable { .. }) if unknown.is_some() => {}
-                answer => return answer,
-            }
-        }
-        Err(unknown.expect("the loop goes on only after an unknown outcome"))
     }
 }
 

@@ -3,6 +3,9 @@
 //! The mailbox comes first: whoever opened it owns the key, so two clients can never share one. A
 //! crash between the two appends leaves an empty mailbox that the repeat of the command finds its own.
 
+#[cfg(test)]
+mod tests;
+
 use satpost_domain::client::{Client, ClientCommand, ClientError, ClientEvent};
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError};
 use satpost_domain::{ClientId, MessagingKey, Position, StreamId, Timestamp};

@@ -1,5 +1,8 @@
 //! Takes a message for a mailbox: durable before it is acknowledged, without its sender.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

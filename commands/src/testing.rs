@@ -1,14 +1,16 @@
 //! Doubles of the ports: an event log in memory that fails when it is told to, a clock that steps,
-//! and ids that count.
+//! and ids that count; and a server that stands on them.
 
 mod faulty_log;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use satpost_domain::push::VerificationCode;
-use satpost_domain::{MessageId, PushTargetId, Timestamp, WatchId};
+use satpost_domain::{CommandId, MessageId, PushTargetId, RequestDigest, Timestamp, WatchId};
 
-use crate::ports::{Clock, IdSource};
+use crate::handler::{CommandContext, Handler};
+use crate::ports::{Clock, EventLog, IdSource};
 
 pub use faulty_log::{Fault, FaultyLog};
 
@@ -61,5 +63,55 @@ impl IdSource for CountingIds {
 
     fn verification_code(&self) -> VerificationCode {
         VerificationCode::new(self.next())
+    }
+}
+
+/// The context of the command with this number, whatever it asks for.
+#[must_use]
+pub fn context(number: u64) -> CommandContext {
+    let id = u128::from(number).to_be_bytes();
+    CommandContext {
+        command_id: CommandId::new(id),
+        request_digest: RequestDigest::new(id),
+    }
+}
+
+/// A server on a log in memory.
+pub struct TestServer {
+    /// Its log, which outlives a restart.
+    pub log: Arc<FaultyLog>,
+    /// Its clock, which goes on.
+    pub clock: Arc<StepClock>,
+    /// What a restart replaces.
+    pub handler: Handler,
+    ids: Arc<CountingIds>,
+}
+
+impl TestServer {
+    /// Starts on an empty log.
+    #[must_use]
+    pub fn start() -> Self {
+        let clock = StepClock::new(Timestamp::from_millis(1_000_000));
+        Self::on(Arc::default(), Arc::new(clock), Arc::default())
+    }
+
+    /// Forgets everything that is not in the log.
+    #[must_use]
+    pub fn restart(self) -> Self {
+        Self::on(self.log, self.clock, self.ids)
+    }
+
+    fn on(log: Arc<FaultyLog>, clock: Arc<StepClock>, ids: Arc<CountingIds>) -> Self {
+        let handler = Handler::new(
+            Arc::clone(&log) as Arc<dyn EventLog>,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::clone(&ids) as Arc<dyn IdSource>,
+        );
+        Self {
+            log,
+            clock,
+            handler,
+            ids,
+        }
     }
 }

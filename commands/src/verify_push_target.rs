@@ -1,5 +1,8 @@
 //! Takes back the code that came through a push target; from then on the target is used.
 
+#[cfg(test)]
+mod tests;
+
 use satpost_domain::client::{Client, ClientCommand, ClientError, ClientEvent, PushState};
 use satpost_domain::limits::PUSH_CODE_ATTEMPTS_MAX;
 use satpost_domain::push::VerificationCode;

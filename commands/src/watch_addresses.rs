@@ -1,5 +1,8 @@
 //! Puts addresses on a client's watch list.
 
+#[cfg(test)]
+mod tests;
+
 use satpost_domain::script::Script;
 use satpost_domain::watchlist::{Watchlist, WatchlistCommand, WatchlistError};
 use satpost_domain::{ClientId, Position, StreamId};

@@ -102,7 +102,8 @@ identifier!(
     RequestDigest, 16
 );
 identifier!(
-    /// Names one event. Computed from the command and the place in it, or from the content, never drawn.
+    /// Names one event. Computed from the command, who decided it and when, and the place in it; or
+    /// from the content alone. An append that is repeated has the same ids.
     EventId, 16
 );
 identifier!(

@@ -11,7 +11,6 @@
 //! - [`ids`], [`keys`], [`hash`], [`network`], [`push`], [`script`], [`sealed`], [`time`]: the values they are made of.
 //! - [`limits`]: every bound of the system, in one file.
 
-#![allow(clippy::todo)]
 pub mod aggregate;
 pub mod chain;
 pub mod client;

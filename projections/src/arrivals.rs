@@ -4,21 +4,25 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use satpost_domain::MessagingKey;
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
+use tokio::sync::watch;
 
 /// The mailboxes somebody waits for. A mailbox nobody waits for takes no memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ArrivalBoard {
-    waited_for: Arc<Mutex<HashMap<MessagingKey, Arc<Notify>>>>,
+    waited_for: Arc<Mutex<HashMap<MessagingKey, watch::Sender<()>>>>,
 }
 
 impl ArrivalBoard {
-    /// Puts a listener on the board.
+    /// Begins to listen: every arrival from now on is noticed.
     pub(crate) fn listen(&self, mailbox: MessagingKey) -> Arrivals {
+        let receiver = self
+            .lock()
+            .entry(mailbox)
+            .or_insert_with(|| watch::channel(()).0)
+            .subscribe();
         Arrivals {
             mailbox,
-            notify: Arc::clone(self.lock().entry(mailbox).or_default()),
+            receiver,
             board: self.clone(),
         }
     }
@@ -29,41 +33,48 @@ impl ArrivalBoard {
             return;
         }
         let waited_for = self.lock();
-        for notify in mailboxes.iter().filter_map(|key| waited_for.get(key)) {
-            notify.notify_waiters();
+        for sender in mailboxes.iter().filter_map(|key| waited_for.get(key)) {
+            sender.send_replace(());
         }
     }
 
     /// Entries are inserted and removed whole, so a panic elsewhere leaves the map usable.
-    fn lock(&self) -> MutexGuard<'_, HashMap<MessagingKey, Arc<Notify>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<MessagingKey, watch::Sender<()>>> {
         self.waited_for
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The messages that arrive in one mailbox. As long as one of these lives, arrivals are announced.
+/// The messages that arrive in one mailbox from the moment this was taken.
+///
+/// Take it, look into the queue, then wait for [`Self::next`]: nothing is missed in between.
 #[derive(Debug)]
 pub struct Arrivals {
     mailbox: MessagingKey,
-    notify: Arc<Notify>,
+    receiver: watch::Receiver<()>,
     board: ArrivalBoard,
 }
 
 impl Arrivals {
-    /// Completes once a message has arrived after this call. Take it before looking into the
-    /// queue and wait for it afterwards: then nothing is missed in between.
-    pub fn notified(&self) -> Notified<'_> {
-        self.notify.notified()
+    /// Waits until a message has arrived since this was taken, or since the last call. Several
+    /// arrivals may count as one. Dropping the future loses nothing.
+    pub async fn next(&mut self) {
+        self.receiver
+            .changed()
+            .await
+            .expect("the sender stays on the board while somebody listens");
     }
 }
 
 impl Drop for Arrivals {
     fn drop(&mut self) {
         let mut waited_for = self.board.lock();
-        // Listeners are added under the same lock. With the board's own reference and this one
-        // left, nobody else listens.
-        if Arc::strong_count(&self.notify) == 2 {
+        // Listeners are added under the same lock, so this is the last one for good.
+        if waited_for
+            .get(&self.mailbox)
+            .is_some_and(|sender| sender.receiver_count() == 1)
+        {
             waited_for.remove(&self.mailbox);
         }
     }
@@ -82,25 +93,21 @@ mod tests {
     #[test]
     fn notices_what_arrived_between_listening_and_waiting() {
         let board = ArrivalBoard::default();
-        let arrivals = board.listen(key(1));
-        let arrival = arrivals.notified();
+        let mut arrivals = board.listen(key(1));
         board.announce(&[key(1)]);
-        assert!(arrival.now_or_never().is_some());
-        assert!(arrivals.notified().now_or_never().is_none(), "noticed once");
+        assert!(arrivals.next().now_or_never().is_some());
+        assert!(arrivals.next().now_or_never().is_none(), "noticed once");
     }
 
     #[test]
     fn tells_every_listener_of_that_mailbox_only() {
         let board = ArrivalBoard::default();
-        let (first, second) = (board.listen(key(1)), board.listen(key(1)));
-        let other = board.listen(key(2));
-        let waiting = [first.notified(), second.notified()];
-        let elsewhere = other.notified();
+        let (mut first, mut second) = (board.listen(key(1)), board.listen(key(1)));
+        let mut other = board.listen(key(2));
         board.announce(&[key(1)]);
-        for arrival in waiting {
-            assert!(arrival.now_or_never().is_some());
-        }
-        assert!(elsewhere.now_or_never().is_none());
+        assert!(first.next().now_or_never().is_some());
+        assert!(second.next().now_or_never().is_some());
+        assert!(other.next().now_or_never().is_none());
     }
 
     #[test]

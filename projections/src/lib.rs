@@ -19,6 +19,8 @@ pub mod runner;
 mod snapshot;
 pub mod source;
 mod stream_owner;
+#[cfg(test)]
+mod test_log;
 pub mod transaction_status;
 pub mod watched_scripts;
 

@@ -298,7 +298,7 @@ impl ReadModel {
         matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
     }
 
-    /// The messages that arrive for `mailbox`. Take its `notified()` before looking into the queue,
+    /// The messages that arrive for `mailbox` from now on. Take it before looking into the queue,
     /// then nothing is missed in between.
     #[must_use]
     pub fn arrivals(&self, mailbox: &MessagingKey) -> Arrivals {

@@ -15,14 +15,27 @@ const IDENTITY: ClientId = ClientId::from_stored([1; 32]);
 /// A command in small numbers, and how many minutes after the last one it comes.
 #[derive(Debug, Clone)]
 enum Happening {
-    Register { key: u8 },
-    Rotate { key: u8 },
-    SetPushTarget { code: u8 },
-    Verify { code: u8 },
+    Register {
+        key: u8,
+    },
+    Rotate {
+        key: u8,
+    },
+    SetPushTarget {
+        code: u8,
+    },
+    Verify {
+        code: u8,
+    },
     Remove,
     /// News of one of the last registrations.
-    Dead { back: u128 },
-    Woken { back: u128, through: u64 },
+    Dead {
+        back: u128,
+    },
+    Woken {
+        back: u128,
+        through: u64,
+    },
     Retire,
     Repeat,
     Reload,
@@ -88,17 +101,24 @@ impl World {
                     at,
                 }
             }
-            Happening::Verify { code } => {
-                ClientCommand::VerifyPushTarget { code: VerificationCode::new([*code; 16]), at }
-            }
+            Happening::Verify { code } => ClientCommand::VerifyPushTarget {
+                code: VerificationCode::new([*code; 16]),
+                at,
+            },
             Happening::Remove => ClientCommand::RemovePushTarget { at },
             Happening::Dead { back } => {
                 let reason = PushDeathReason::Gone;
-                ClientCommand::MarkPushTargetDead { id: id(*back), reason, at }
+                ClientCommand::MarkPushTargetDead {
+                    id: id(*back),
+                    reason,
+                    at,
+                }
             }
-            Happening::Woken { back, through } => {
-                ClientCommand::RecordWake { id: id(*back), through: *through, at }
-            }
+            Happening::Woken { back, through } => ClientCommand::RecordWake {
+                id: id(*back),
+                through: *through,
+                at,
+            },
             Happening::Retire => ClientCommand::Retire { at },
             Happening::Repeat => return self.repeat(),
             Happening::Reload => return self.client.reload(as_read),
@@ -116,7 +136,11 @@ impl World {
             Err(_) => assert!(!retired, "whatever is wrong, the retirement comes first"),
         }
         if retired || !registered && !matches!(command, ClientCommand::Register { .. }) {
-            assert_eq!(self.client.history.len(), before, "{command:?} needs a living client");
+            assert_eq!(
+                self.client.history.len(),
+                before,
+                "{command:?} needs a living client"
+            );
         }
         self.last_command = Some(command);
     }
@@ -133,7 +157,10 @@ impl World {
         );
         if !counted {
             let again = self.client.ask(&command).unwrap_or_default();
-            assert!(again.is_empty(), "{command:?} did something again: {again:?}");
+            assert!(
+                again.is_empty(),
+                "{command:?} did something again: {again:?}"
+            );
         }
     }
 }
@@ -155,7 +182,9 @@ fn registration(code: u8) -> PushRegistration {
 /// The registration is erased when its target is replaced, removed, dead or retired.
 fn as_read(event: &ClientEvent, closed: &BTreeSet<PayloadId>) -> ClientEvent {
     let mut event = event.clone();
-    if let ClientEvent::PushTargetSet { id, registration, .. } = &mut event
+    if let ClientEvent::PushTargetSet {
+        id, registration, ..
+    } = &mut event
         && closed.contains(&(*id).into())
     {
         *registration = Sealed::Erased;
@@ -177,7 +206,10 @@ struct Reader {
 
 impl Reader {
     fn read(&mut self, event: &ClientEvent) {
-        assert!(!self.retired, "nothing follows a retirement, but {event:?} did");
+        assert!(
+            !self.retired,
+            "nothing follows a retirement, but {event:?} did"
+        );
         match event {
             ClientEvent::ClientRegistered { messaging_key, .. } => {
                 assert!(self.keys.is_empty(), "a client registers once");
@@ -188,7 +220,12 @@ impl Reader {
                 assert_ne!(from, to);
                 self.use_key(*to);
             }
-            ClientEvent::PushTargetSet { id, code_expires_at, at, .. } => {
+            ClientEvent::PushTargetSet {
+                id,
+                code_expires_at,
+                at,
+                ..
+            } => {
                 assert_eq!(*code_expires_at, at.plus(PUSH_CODE_TTL));
                 self.open = Some((*id, *code_expires_at, 0));
                 self.active = false;
@@ -227,7 +264,10 @@ impl Reader {
         let (open, code_expires_at, wrong) = self.open.expect("a target waits for its code");
         assert!(!self.active && open == id);
         assert!(at < code_expires_at, "the code is good");
-        assert!(wrong < PUSH_CODE_ATTEMPTS_MAX, "wrong codes are borne {wrong} times");
+        assert!(
+            wrong < PUSH_CODE_ATTEMPTS_MAX,
+            "wrong codes are borne {wrong} times"
+        );
     }
 }
 

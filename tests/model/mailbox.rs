@@ -25,7 +25,11 @@ const STRANGER: ClientId = ClientId::from_stored([3; 32]);
 #[derive(Debug, Clone)]
 enum Happening {
     /// So many messages come, of this size and time to live.
-    Send { count: usize, bucket: usize, minutes: u64 },
+    Send {
+        count: usize,
+        bucket: usize,
+        minutes: u64,
+    },
     /// A message comes that is out of bounds in its size, its time to live, or neither.
     SendOdd { size: usize, seconds: u64 },
     /// The recipient takes so many messages of the line.
@@ -88,10 +92,20 @@ impl Recipient {
     fn fetch(&mut self, history: &[MailboxEvent], count: u64) {
         let wanted = self.stored() + 1..=self.stored() + count;
         for event in history {
-            if let MailboxEvent::MessageAccepted { seq, id, digest, chain, .. } = event
+            if let MailboxEvent::MessageAccepted {
+                seq,
+                id,
+                digest,
+                chain,
+                ..
+            } = event
                 && wanted.contains(seq)
             {
-                assert_eq!(*seq, self.stored() + 1, "messages come in the order of their seq");
+                assert_eq!(
+                    *seq,
+                    self.stored() + 1,
+                    "messages come in the order of their seq"
+                );
                 let last = *self.chains.last().expect("it begins with one");
                 self.chains.push(extend_chain(last, *seq, *id, *digest));
                 assert_eq!(self.chains.last(), Some(chain), "the chain recomputes");
@@ -114,7 +128,9 @@ impl World {
         let mut world = Self {
             mailbox: Life::new(),
             naive: Naive::new(KEY),
-            recipient: Recipient { chains: vec![chain_start(&KEY)] },
+            recipient: Recipient {
+                chains: vec![chain_start(&KEY)],
+            },
             now: Timestamp::from_millis(1_000_000),
             messages: 0,
             last_command: None,
@@ -125,7 +141,11 @@ impl World {
 
     fn happen(&mut self, happening: &Happening) {
         match happening {
-            Happening::Send { count, bucket, minutes } => {
+            Happening::Send {
+                count,
+                bucket,
+                minutes,
+            } => {
                 for _ in 0..*count {
                     let ttl = MESSAGE_TTL_MIN * u32::try_from(*minutes).unwrap();
                     self.send(MESSAGE_SIZE_BUCKETS[*bucket], Some(ttl));
@@ -138,16 +158,29 @@ impl World {
             Happening::Acknowledge { less } => {
                 let through = self.recipient.stored().saturating_sub(*less);
                 let chain = self.recipient.chains[usize::try_from(through).unwrap()];
-                self.ask(MailboxCommand::Acknowledge { through, chain, at: self.now });
+                self.ask(MailboxCommand::Acknowledge {
+                    through,
+                    chain,
+                    at: self.now,
+                });
             }
             Happening::Forge { through, chain_of } => self.forge(*through, *chain_of),
             Happening::Park { seqs } => {
-                let messages = seqs.iter().map(|seq| (self.id(*seq), ParkReason::Format)).collect();
-                self.ask(MailboxCommand::Park { messages, at: self.now });
+                let messages = seqs
+                    .iter()
+                    .map(|seq| (self.id(*seq), ParkReason::Format))
+                    .collect();
+                self.ask(MailboxCommand::Park {
+                    messages,
+                    at: self.now,
+                });
             }
             Happening::AcknowledgeParked { seqs } => {
                 let messages = seqs.iter().map(|seq| self.id(*seq)).collect();
-                self.ask(MailboxCommand::AcknowledgeParked { messages, at: self.now });
+                self.ask(MailboxCommand::AcknowledgeParked {
+                    messages,
+                    at: self.now,
+                });
             }
             Happening::Expire { minutes } => {
                 self.now = self.now.plus(Duration::from_secs(60 * minutes));
@@ -156,7 +189,11 @@ impl World {
             Happening::Wipe => self.ask(MailboxCommand::Wipe { at: self.now }),
             Happening::Open { owner } => {
                 let owner = if *owner { OWNER } else { STRANGER };
-                self.ask(MailboxCommand::Open { key: KEY, owner, at: self.now });
+                self.ask(MailboxCommand::Open {
+                    key: KEY,
+                    owner,
+                    at: self.now,
+                });
             }
             Happening::Repeat => self.repeat(),
             Happening::Reload => self.mailbox.reload(|event, _| event.clone()),
@@ -179,7 +216,11 @@ impl World {
         let through = through % (self.naive.last() + 3);
         let known = self.recipient.chains.len() as u64;
         let chain = self.recipient.chains[usize::try_from(chain_of % known).unwrap()];
-        self.ask(MailboxCommand::Acknowledge { through, chain, at: self.now });
+        self.ask(MailboxCommand::Acknowledge {
+            through,
+            chain,
+            at: self.now,
+        });
     }
 
     /// Owners' commands are harmless when they come again. (A send is told from its repeat by its
@@ -190,14 +231,19 @@ impl World {
         };
         if !matches!(command, MailboxCommand::Accept { .. }) {
             let again = self.mailbox.ask(&command).unwrap_or_default();
-            assert!(again.is_empty(), "{command:?} did something again: {again:?}");
+            assert!(
+                again.is_empty(),
+                "{command:?} did something again: {again:?}"
+            );
         }
     }
 
     /// The id of a message that the recipient was given, or of none.
     fn id(&self, number: u64) -> MessageId {
         let number = number % (self.recipient.stored() + 1);
-        self.naive.id(number).unwrap_or_else(|| message_id(u64::MAX))
+        self.naive
+            .id(number)
+            .unwrap_or_else(|| message_id(u64::MAX))
     }
 
     fn ask(&mut self, command: MailboxCommand) {
@@ -221,7 +267,7 @@ fn message_id(number: u64) -> MessageId {
 }
 
 proptest! {
-    #![proptest_config(config(192))]
+    #![proptest_config(config(96))]
 
     #[test]
     fn does_what_a_list_of_everything_it_accepted_says(

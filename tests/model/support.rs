@@ -48,11 +48,17 @@ where
     /// nothing, and no payload is closed a second time.
     pub(crate) fn ask(&mut self, command: &A::Command) -> Result<Vec<A::Event>, A::Error> {
         let decision = self.state.decide(command);
-        assert!(decision == self.state.decide(command), "the same state decides the same");
+        assert!(
+            decision == self.state.decide(command),
+            "the same state decides the same"
+        );
         let events = decision?;
         for event in &events {
             for payload in self.state.payloads_closed_by(event) {
-                assert!(self.closed.insert(payload), "{payload} is closed a second time");
+                assert!(
+                    self.closed.insert(payload),
+                    "{payload} is closed a second time"
+                );
             }
             self.state.evolve(event);
         }

@@ -2,4 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod blocks;
+mod failures;
+mod mempool;
 mod node;
+mod relay;
+mod server;
+mod spend;
+mod truth;

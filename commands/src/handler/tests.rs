@@ -4,7 +4,7 @@ mod conflicts;
 mod repeats;
 mod unknown_outcomes;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use satpost_domain::hash::sha256;
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError, MailboxEvent};
@@ -20,12 +20,16 @@ const KEY: MessagingKey = MessagingKey::from_stored([1; 32]);
 const ALICE: ClientId = ClientId::from_stored([2; 32]);
 const NOON: Timestamp = Timestamp::from_millis(1_000_000);
 
-/// A server on `log`; a second one on the same log is a restart, or another server.
+/// As ids are drawn at random, no two servers draw the same.
+static IDS: LazyLock<Arc<CountingIds>> = LazyLock::new(Arc::default);
+
+/// A server on `log`; a second one on the same log is a restart, or another server. Their clocks
+/// show the same time.
 fn server(log: &Arc<FaultyLog>) -> Handler {
     Handler::new(
         Arc::clone(log) as Arc<dyn EventLog>,
         Arc::new(StepClock::new(NOON)),
-        Arc::new(CountingIds::default()),
+        Arc::clone(&IDS) as Arc<dyn IdSource>,
     )
 }
 

@@ -3,6 +3,9 @@
 //! No event says that time has passed: whoever runs this asks the mailbox queues, from time to
 //! time, which mailboxes hold such messages, and names them here.
 
+#[cfg(test)]
+mod tests;
+
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError};
 use satpost_domain::{MessagingKey, StreamId};
 

@@ -3,6 +3,9 @@
 //! Its push target went with the retirement itself. Everything here can be run again at any time,
 //! so a crash in the middle is mended by [`clean_up`] from the checkpoint or at the next start.
 
+#[cfg(test)]
+mod tests;
+
 use satpost_domain::client::{Client, ClientError, ClientEvent};
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError};
 use satpost_domain::watchlist::{Watchlist, WatchlistCommand, WatchlistError};

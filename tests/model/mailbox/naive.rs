@@ -44,7 +44,13 @@ type Answer = Result<Vec<MailboxEvent>, MailboxError>;
 
 impl Naive {
     pub(super) fn new(key: MessagingKey) -> Self {
-        Self { key, owner: None, closed: false, acknowledged: 0, messages: Vec::new() }
+        Self {
+            key,
+            owner: None,
+            closed: false,
+            acknowledged: 0,
+            messages: Vec::new(),
+        }
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -57,7 +63,11 @@ impl Naive {
 
     /// The last message that an acknowledgement ended.
     pub(super) fn last_acknowledged_message(&self) -> u64 {
-        self.seqs(|_, message| message.fate == Fate::Acknowledged).last().copied().unwrap_or(0)
+        let acknowledged = |message: &Message| message.fate == Fate::Acknowledged;
+        self.messages
+            .iter()
+            .rposition(acknowledged)
+            .map_or(0, |index| index as u64 + 1)
     }
 
     /// The payloads of all messages that ended.
@@ -80,7 +90,11 @@ impl Naive {
         };
         match command {
             MailboxCommand::Open { key, owner, .. } => match self.owner {
-                None => Ok(vec![MailboxEvent::MailboxOpened { key: *key, owner: *owner, at }]),
+                None => Ok(vec![MailboxEvent::MailboxOpened {
+                    key: *key,
+                    owner: *owner,
+                    at,
+                }]),
                 Some(known) if known != *owner => Err(MailboxError::OwnedByAnother),
                 Some(_) if self.closed => Err(MailboxError::NotOpen),
                 Some(_) => Ok(Vec::new()),
@@ -95,16 +109,21 @@ impl Naive {
                 let named = self.named(&ids, held).ok_or(MailboxError::UnknownMessage)?;
                 let waiting = named.into_iter().filter(|seq| self.is(*seq, Fate::Waiting));
                 let reason = messages[0].1;
-                Ok(waiting.map(|seq| MailboxEvent::MessageParked { seq, reason, at }).collect())
+                Ok(waiting
+                    .map(|seq| MailboxEvent::MessageParked { seq, reason, at })
+                    .collect())
             }
             MailboxCommand::AcknowledgeParked { messages, .. } => {
                 let parked = |message: &Message| message.fate == Fate::Parked;
-                let named = self.named(messages, parked).ok_or(MailboxError::UnknownMessage)?;
+                let named = self
+                    .named(messages, parked)
+                    .ok_or(MailboxError::UnknownMessage)?;
                 let seqs = named.into_iter().collect();
                 Ok(vec![MailboxEvent::ParkedMessagesAcknowledged { seqs, at }])
             }
             MailboxCommand::Expire { .. } => {
-                let mut due = self.seqs(|_, message| message.has_body() && message.expires_at <= at);
+                let mut due =
+                    self.seqs(|_, message| message.has_body() && message.expires_at <= at);
                 due.sort_by_key(|seq| (self.message(*seq).map(|message| message.expires_at), *seq));
                 Ok(gone(due, GoneReason::Expired, at))
             }
@@ -119,7 +138,14 @@ impl Naive {
     }
 
     fn expect_accept(&self, command: &MailboxCommand) -> Answer {
-        let MailboxCommand::Accept { id, digest, size, ttl, at } = command else {
+        let MailboxCommand::Accept {
+            id,
+            digest,
+            size,
+            ttl,
+            at,
+        } = command
+        else {
             panic!("only asked about messages");
         };
         if self.owner.is_none() || self.closed {
@@ -128,9 +154,15 @@ impl Naive {
         let bucket = SizeBucket::of(*size).ok_or(MailboxError::NotPadded { actual: *size })?;
         let ttl = ttl.unwrap_or(MESSAGE_TTL_DEFAULT);
         if ttl < MESSAGE_TTL_MIN || ttl > MESSAGE_TTL_MAX {
-            return Err(MailboxError::TtlOutOfBounds { actual: ttl.as_secs() });
+            return Err(MailboxError::TtlOutOfBounds {
+                actual: ttl.as_secs(),
+            });
         }
-        let held: Vec<_> = self.messages.iter().filter(|message| message.has_body()).collect();
+        let held: Vec<_> = self
+            .messages
+            .iter()
+            .filter(|message| message.has_body())
+            .collect();
         let bytes: usize = held.iter().map(|message| message.size).sum();
         let in_line = self.last() - self.acknowledged;
         if held.len() == MAILBOX_MESSAGES_MAX
@@ -156,7 +188,10 @@ impl Naive {
             return Ok(Vec::new());
         }
         if through > self.last() {
-            return Err(MailboxError::AckAheadOfDelivery { through, last: self.last() });
+            return Err(MailboxError::AckAheadOfDelivery {
+                through,
+                last: self.last(),
+            });
         }
         let expected = self.chain(through);
         if chain != expected {
@@ -167,7 +202,11 @@ impl Naive {
         }
         let ends = self.seqs(|seq, message| seq <= through && message.fate == Fate::Waiting);
         let count = ends.len() as u64;
-        Ok(vec![MailboxEvent::MessagesAcknowledged { through, count, at }])
+        Ok(vec![MailboxEvent::MessagesAcknowledged {
+            through,
+            count,
+            at,
+        }])
     }
 
     /// Takes note of what happened. A message that ended stays ended.
@@ -175,7 +214,13 @@ impl Naive {
         for event in events {
             match event {
                 MailboxEvent::MailboxOpened { owner, .. } => self.owner = Some(*owner),
-                MailboxEvent::MessageAccepted { id, size, chain, expires_at, .. } => {
+                MailboxEvent::MessageAccepted {
+                    id,
+                    size,
+                    chain,
+                    expires_at,
+                    ..
+                } => {
                     self.messages.push(Message {
                         id: *id,
                         size: size.bytes(),
@@ -207,41 +252,53 @@ impl Naive {
     fn set(&mut self, seq: u64, fate: Fate) {
         let index = usize::try_from(seq - 1).expect("a list has no more");
         let message = &mut self.messages[index];
-        assert!(message.has_body(), "message {seq} ended as {:?}, then {fate:?}", message.fate);
+        assert!(
+            message.has_body(),
+            "message {seq} ended as {:?}, then {fate:?}",
+            message.fate
+        );
         message.fate = fate;
     }
 
     fn wiped(&self, at: Timestamp) -> Vec<MailboxEvent> {
-        gone(self.seqs(|_, message| message.has_body()), GoneReason::Wiped, at)
+        gone(
+            self.seqs(|_, message| message.has_body()),
+            GoneReason::Wiped,
+            at,
+        )
     }
 
     /// The places of the messages with these ids, if all of them are as they should be.
-    fn named(
-        &self,
-        ids: &[MessageId],
-        wanted: impl Fn(&Message) -> bool,
-    ) -> Option<BTreeSet<u64>> {
+    fn named(&self, ids: &[MessageId], wanted: impl Fn(&Message) -> bool) -> Option<BTreeSet<u64>> {
         let place = |id: &MessageId| {
-            self.seqs(|_, message| message.id == *id && wanted(message)).first().copied()
+            self.seqs(|_, message| message.id == *id && wanted(message))
+                .first()
+                .copied()
         };
         ids.iter().map(place).collect()
     }
 
     fn seqs(&self, wanted: impl Fn(u64, &Message) -> bool) -> Vec<u64> {
         let numbered = (1..).zip(&self.messages);
-        numbered.filter(|(seq, message)| wanted(*seq, message)).map(|(seq, _)| seq).collect()
+        numbered
+            .filter(|(seq, message)| wanted(*seq, message))
+            .map(|(seq, _)| seq)
+            .collect()
     }
 
     fn message(&self, seq: u64) -> Option<&Message> {
-        self.messages.get(usize::try_from(seq.checked_sub(1)?).ok()?)
+        self.messages
+            .get(usize::try_from(seq.checked_sub(1)?).ok()?)
     }
 
     fn is(&self, seq: u64, fate: Fate) -> bool {
-        self.message(seq).is_some_and(|message| message.fate == fate)
+        self.message(seq)
+            .is_some_and(|message| message.fate == fate)
     }
 
     fn chain(&self, seq: u64) -> ChainHash {
-        self.message(seq).map_or_else(|| chain_start(&self.key), |message| message.chain)
+        self.message(seq)
+            .map_or_else(|| chain_start(&self.key), |message| message.chain)
     }
 }
 
@@ -252,5 +309,7 @@ impl Message {
 }
 
 fn gone(seqs: Vec<u64>, reason: GoneReason, at: Timestamp) -> Vec<MailboxEvent> {
-    seqs.into_iter().map(|seq| MailboxEvent::MessageGone { seq, reason, at }).collect()
+    seqs.into_iter()
+        .map(|seq| MailboxEvent::MessageGone { seq, reason, at })
+        .collect()
 }

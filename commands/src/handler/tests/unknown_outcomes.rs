@@ -1,5 +1,7 @@
 //! The log does not say whether an append happened.
 
+use satpost_domain::limits::UNKNOWN_RETRIES_MAX;
+
 use super::*;
 
 const UNKNOWN_FOR_GOOD: [Option<Fault>; UNKNOWN_RETRIES_MAX as usize + 1] =

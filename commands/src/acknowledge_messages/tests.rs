@@ -1,0 +1,62 @@
+//! What the recipient is told.
+
+use std::sync::Arc;
+
+use satpost_domain::ClientId;
+use satpost_domain::mailbox::{ParkReason, chain_start, extend_chain};
+
+use super::*;
+use crate::park_messages::park_messages;
+use crate::register_client::register_client;
+use crate::send_message::send_message;
+use crate::testing::{TestServer, context};
+
+const ALICE: ClientId = ClientId::from_stored([1; 32]);
+const KEY: MessagingKey = MessagingKey::from_stored([2; 32]);
+
+/// A mailbox with three messages, their ids, and the chain at the last of them.
+async fn holding_three() -> (TestServer, Vec<MessageId>, ChainHash) {
+    let server = TestServer::start();
+    register_client(&server.handler, context(0), ALICE, KEY)
+        .await
+        .unwrap();
+    let mut ids = Vec::new();
+    let mut chain = chain_start(&KEY);
+    for seq in 1..=3 {
+        let body = Arc::from(vec![0; 512]);
+        let sent = send_message(&server.handler, context(seq), KEY, body, None);
+        let sent = sent.await.unwrap();
+        chain = extend_chain(chain, seq, sent.id, sent.digest);
+        ids.push(sent.id);
+    }
+    (server, ids, chain)
+}
+
+async fn acknowledge(server: &TestServer, number: u64, what: Acknowledgement) -> u64 {
+    acknowledge_messages(&server.handler, context(number), KEY, what)
+        .await
+        .unwrap()
+        .deleted
+}
+
+#[tokio::test]
+async fn counts_the_bodies_that_were_forgotten() {
+    let (server, ids, chain) = holding_three().await;
+    let parked = vec![(ids[1], ParkReason::Decrypt)];
+    park_messages(&server.handler, context(4), KEY, parked)
+        .await
+        .unwrap();
+
+    let through = Acknowledgement::Through { seq: 3, chain };
+    assert_eq!(acknowledge(&server, 5, through.clone()).await, 2);
+    assert_eq!(acknowledge(&server, 6, through.clone()).await, 0);
+    assert_eq!(server.log.held(), [ids[1].into()].into());
+
+    let parked = Acknowledgement::Parked(vec![ids[1]]);
+    assert_eq!(acknowledge(&server, 7, parked).await, 1);
+    assert!(server.log.held().is_empty());
+
+    // The very same command is told what it was told the first time.
+    let server = server.restart();
+    assert_eq!(acknowledge(&server, 5, through).await, 2);
+}
