@@ -255,7 +255,6 @@ impl Answer {
     }
 
     /// The body of a success with exactly this status.
-    #[must_use]
     pub fn expect<T: DeserializeOwned>(&self, status: u16) -> T {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         serde_json::from_slice(&self.body)
