@@ -15,7 +15,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
 /// The folder of the binaries, after building them in the profile of this test.
 ///
-/// Cargo builds binaries by itself only for tests of their own package.
+/// Cargo builds binaries by itself only for tests of their own package. Asked for together with all
+/// tests, they are the ones a run over the whole workspace has built already.
 ///
 /// # Panics
 /// When they do not build.
@@ -31,7 +32,8 @@ pub fn binaries() -> &'static Path {
         let target = profile_folder.parent().expect("a profile lies in the target folder");
         let mut build = Command::new(env!("CARGO"));
         build
-            .args(["build", "--quiet", "--workspace", "--all-features", "--bins", "--target-dir"])
+            .args(["build", "--quiet", "--workspace", "--all-features", "--bins", "--tests"])
+            .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         if profile_folder.ends_with("release") {
