@@ -127,17 +127,15 @@ async fn wait_for_page(
     };
     let _counted = state.metrics.waiting();
     let deadline = Instant::now() + wait;
-    let arrivals = state.read_model.arrivals(mailbox);
+    // Taken before the queue is looked at: what arrives in between is not missed.
+    let mut arrivals = state.read_model.arrivals(mailbox);
     loop {
-        // Enabled before the queue is looked at: what arrives in between is not missed.
-        let mut arrival = std::pin::pin!(arrivals.notified());
-        arrival.as_mut().enable();
         let page = line_page(state, mailbox, parameters)?;
         if !page.messages.is_empty() {
             return Ok(Some(page));
         }
         tokio::select! {
-            () = arrival => {}
+            () = arrivals.next() => {}
             () = sleep_until(deadline) => return Ok(None),
             () = state.stopped() => return Ok(None),
         }
@@ -157,8 +155,8 @@ fn line_page(
         .ok_or_else(|| ApiError::new(ProblemCode::NotRegistered))
 }
 
-/// The parked messages after `after`. Their head is where the line begins: it proves nothing that
-/// was not delivered before they were parked.
+/// The parked messages after `after`. Their head is the last acknowledged message: what waits in
+/// line is not delivered by this answer.
 fn parked_page(
     state: &State,
     mailbox: &MessagingKey,
@@ -167,7 +165,7 @@ fn parked_page(
     let queues = state.read_model.mailbox_queue();
     let not_registered = || ApiError::new(ProblemCode::NotRegistered);
     let parked = queues.parked(mailbox).ok_or_else(not_registered)?;
-    let line = queues.page(mailbox, 0, 0, 0).ok_or_else(not_registered)?;
+    let end = queues.page(mailbox, u64::MAX, 0, 0).ok_or_else(not_registered)?;
     let mut messages: Vec<QueuedMessage> = Vec::new();
     let mut bytes = 0;
     let mut rest = parked
@@ -185,7 +183,7 @@ fn parked_page(
     Ok(QueuePage {
         more: rest.peek().is_some(),
         messages,
-        head: line.head,
+        head: end.head,
     })
 }
 

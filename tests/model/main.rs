@@ -10,5 +10,6 @@ mod chain;
 mod client;
 mod handler;
 mod mailbox;
+mod projections;
 mod support;
 mod watchlist;

@@ -1,0 +1,224 @@
+//! One fixed event of every kind. Their bytes are pinned, so they never change.
+
+use satpost_domain::chain::{
+    BlockRef, ChainEvent, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch,
+};
+use satpost_domain::client::{ClientEvent, PushDeathReason};
+use satpost_domain::ids::{BlockHash, ChainHash, Digest, ScriptHash, Txid};
+use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, SizeBucket};
+use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
+use satpost_domain::script::Script;
+use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::{
+    ClientId, CommandId, Event, MessageId, MessagingKey, Metadata, PushTargetId, RequestDigest,
+    Sealed, Timestamp, WatchId,
+};
+
+/// 2023-11-14, in milliseconds: a varint of six bytes.
+const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const LATER: Timestamp = Timestamp::from_millis(1_701_209_600_000);
+
+const CLIENT: ClientId = ClientId::from_stored([0xc1; 32]);
+const KEY: MessagingKey = MessagingKey::from_stored([0xc2; 32]);
+const TARGET: PushTargetId = PushTargetId::new([0xc3; 16]);
+const WATCH: WatchId = WatchId::new([0xc4; 16]);
+const TXID: Txid = Txid::new([0xc5; 32]);
+const SCRIPT_HASH: ScriptHash = ScriptHash::new([0xc6; 32]);
+const BLOCK: BlockRef = BlockRef {
+    height: 840_000,
+    hash: BlockHash::new([0xc7; 32]),
+};
+
+pub(super) fn metadata() -> Metadata {
+    Metadata {
+        command_id: CommandId::new([0xa1; 16]),
+        request_digest: RequestDigest::new([0xa2; 16]),
+        recorded_at: AT,
+    }
+}
+
+pub(super) fn examples() -> Vec<Event> {
+    let client = client().map(Event::from).into_iter();
+    let mailbox = mailbox().map(Event::from).into_iter();
+    let watchlist = watchlist().map(Event::from).into_iter();
+    let blocks = blocks().map(Event::from).into_iter();
+    let transactions = transactions().map(Event::from).into_iter();
+    client
+        .chain(mailbox)
+        .chain(watchlist)
+        .chain(blocks)
+        .chain(transactions)
+        .collect()
+}
+
+pub(super) fn message_parked() -> Event {
+    MailboxEvent::MessageParked {
+        seq: 5,
+        reason: ParkReason::Format,
+        at: AT,
+    }
+    .into()
+}
+
+fn client() -> [ClientEvent; 9] {
+    let registration = PushRegistration {
+        target: PushTarget::web_push(
+            "https://push.example/a".to_owned(),
+            std::array::from_fn(|index| if index == 0 { 4 } else { 0xd1 }),
+            [0xd2; 16],
+        )
+        .unwrap(),
+        code: VerificationCode::new([0xd3; 16]),
+    };
+    [
+        ClientEvent::ClientRegistered {
+            client: CLIENT,
+            messaging_key: KEY,
+            at: AT,
+        },
+        ClientEvent::MessagingKeyRotated {
+            from: KEY,
+            to: MessagingKey::from_stored([0xc8; 32]),
+            at: AT,
+        },
+        ClientEvent::PushTargetSet {
+            id: TARGET,
+            registration: Sealed::Present(registration),
+            code_digest: Digest::new([0xd4; 32]),
+            code_expires_at: LATER,
+            at: AT,
+        },
+        ClientEvent::PushTargetVerified { id: TARGET, at: AT },
+        ClientEvent::PushCodeRefused { id: TARGET, at: AT },
+        ClientEvent::PushTargetRemoved { id: TARGET, at: AT },
+        ClientEvent::PushTargetDead {
+            id: TARGET,
+            reason: PushDeathReason::Forbidden,
+            at: AT,
+        },
+        ClientEvent::PushWoken {
+            id: TARGET,
+            through: 300,
+            at: AT,
+        },
+        ClientEvent::ClientRetired { at: AT },
+    ]
+}
+
+fn mailbox() -> [MailboxEvent; 7] {
+    [
+        MailboxEvent::MailboxOpened {
+            key: KEY,
+            owner: CLIENT,
+            at: AT,
+        },
+        MailboxEvent::MessageAccepted {
+            seq: 300,
+            id: MessageId::new([0xe1; 16]),
+            size: SizeBucket::of(8 * 1024).unwrap(),
+            digest: Digest::new([0xe2; 32]),
+            chain: ChainHash::new([0xe3; 32]),
+            at: AT,
+            expires_at: LATER,
+        },
+        MailboxEvent::MessageParked {
+            seq: 300,
+            reason: ParkReason::Other,
+            at: AT,
+        },
+        MailboxEvent::MessagesAcknowledged {
+            through: 300,
+            count: 2,
+            at: AT,
+        },
+        MailboxEvent::ParkedMessagesAcknowledged {
+            seqs: vec![1, 300],
+            at: AT,
+        },
+        MailboxEvent::MessageGone {
+            seq: 300,
+            reason: GoneReason::Wiped,
+            at: AT,
+        },
+        MailboxEvent::MailboxClosed { at: AT },
+    ]
+}
+
+fn watchlist() -> [WatchlistEvent; 2] {
+    [
+        WatchlistEvent::AddressWatched {
+            id: WATCH,
+            script: Sealed::Present(Script::new(&[0x51, 0x20, 0xf1, 0xf2]).unwrap()),
+            at: AT,
+        },
+        WatchlistEvent::AddressUnwatched { id: WATCH, at: AT },
+    ]
+}
+
+fn blocks() -> [ChainEvent; 5] {
+    [
+        ChainEvent::EpochStarted {
+            genesis: BlockHash::new([0xc9; 32]),
+            tip: BLOCK,
+            at: AT,
+        },
+        ChainEvent::BlockConnected {
+            block: BLOCK,
+            previous: BlockHash::new([0xca; 32]),
+            time_secs: 1_700_000_000,
+        },
+        ChainEvent::BlockDisconnected { block: BLOCK },
+        ChainEvent::FeedGap {
+            kind: GapKind::Heartbeat,
+            at: AT,
+        },
+        ChainEvent::FeedRestored { tip: BLOCK, at: AT },
+    ]
+}
+
+fn transactions() -> [ChainEvent; 5] {
+    let touch = Touch {
+        script_hash: SCRIPT_HASH,
+        received_sat: 2_100_000_000_000_000,
+        spent_sat: 546,
+        outputs: vec![(0, 2_099_999_999_999_000), (300, 1_000)],
+    };
+    let inputs = vec![OutPoint {
+        txid: Txid::new([0xcb; 32]),
+        vout: 1,
+    }];
+    [
+        ChainEvent::TransactionSeen {
+            txid: TXID,
+            touch: touch.clone(),
+            inputs: inputs.clone(),
+            incarnation: 1,
+            at: AT,
+        },
+        ChainEvent::TransactionConfirmed {
+            txid: TXID,
+            touch,
+            inputs,
+            block: BLOCK,
+            index: 300,
+        },
+        ChainEvent::TransactionUnconfirmed {
+            txid: TXID,
+            script_hash: SCRIPT_HASH,
+            block: BLOCK,
+        },
+        ChainEvent::TransactionReplaced {
+            txid: TXID,
+            script_hash: SCRIPT_HASH,
+            incarnation: 2,
+            by: Txid::new([0xcc; 32]),
+            via: ReplacedVia::Ancestor,
+            replaced_in: ReplacedIn::Block,
+        },
+        ChainEvent::TransactionEvicted {
+            txid: TXID,
+            script_hash: SCRIPT_HASH,
+            incarnation: 2,
+        },
+    ]
+}
