@@ -165,7 +165,9 @@ fn parked_page(
     let queues = state.read_model.mailbox_queue();
     let not_registered = || ApiError::new(ProblemCode::NotRegistered);
     let parked = queues.parked(mailbox).ok_or_else(not_registered)?;
-    let end = queues.page(mailbox, u64::MAX, 0, 0).ok_or_else(not_registered)?;
+    let end = queues
+        .page(mailbox, u64::MAX, 0, 0)
+        .ok_or_else(not_registered)?;
     let mut messages: Vec<QueuedMessage> = Vec::new();
     let mut bytes = 0;
     let mut rest = parked

@@ -23,6 +23,7 @@ pub mod routes;
 pub mod server;
 mod signature;
 pub mod state;
+mod unread_body;
 
 pub use config::{ApiConfig, Rate, RateLimits};
 pub use ports::ApiPorts;

@@ -1,7 +1,6 @@
 //! What surrounds every request: its id, the peer's limiter, one line in the log, metrics, the form of
 //! errors, and the headers that every answer carries.
 
-use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -16,6 +15,7 @@ use tracing::{Instrument as _, Level, info_span};
 use crate::extract::{State, peer, state};
 use crate::problem::{ApiError, log_level, render};
 use crate::routes::operation_name;
+use crate::unread_body;
 
 /// The path on which registrations have a limiter of their own.
 const CLIENTS_PATH: &str = "/v1/clients";
@@ -38,7 +38,7 @@ pub(crate) async fn observe_operator(
 }
 
 async fn observe(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
     admitted: Result<(), ApiError>,
 ) -> Result<ServiceResponse, actix_web::Error> {
@@ -49,10 +49,11 @@ async fn observe(
     let is_v1 = request.path().starts_with("/v1/");
     let span = info_span!("request", request.id = %id);
     let in_flight = state.metrics.in_flight();
+    let body = unread_body::share(&mut request);
     let response = async {
         let response = match admitted {
             Ok(()) => next.call(request).await?,
-            Err(error) => request.into_response(HttpResponse::from_error(error)),
+            Err(error) => request.error_response(error),
         };
         let pattern = response.request().match_pattern();
         let operation = operation_name(&method, pattern.as_deref());
@@ -66,7 +67,8 @@ async fn observe(
             .metrics
             .answered(operation, status.as_str(), code, seconds);
         log(operation, status, seconds, failure.as_ref());
-        Ok::<_, actix_web::Error>(finish(response, failure.as_ref(), &id, is_v1))
+        let response = finish(response, failure.as_ref(), &id, is_v1);
+        Ok::<_, actix_web::Error>(unread_body::hold(response, body))
     }
     .instrument(span)
     .await;

@@ -130,6 +130,10 @@ impl<'k> Request<'k> {
 
     /// With a further header.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers and text stand in the call as they are"
+    )]
     pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self
@@ -254,7 +258,8 @@ impl Answer {
     #[must_use]
     pub fn expect<T: DeserializeOwned>(&self, status: u16) -> T {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// A success with exactly this status and no body.
@@ -266,13 +271,22 @@ impl Answer {
     /// The problem with this code; checks everything that holds for every problem, and that the
     /// OpenAPI document says so.
     pub fn expect_problem(&self, code: ProblemCode) -> Problem {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
         let problem: Problem = serde_json::from_slice(&self.body).expect("a problem is JSON");
         assert_eq!(problem.code, code.as_str(), "{}", self.text());
         assert_eq!(self.status.as_u16(), code.status());
         assert_eq!(problem.status, code.status());
-        assert_eq!(problem.problem_type, format!("urn:satpost:problem:{}", code.as_str()));
-        assert_eq!(self.header("x-request-id"), Some(problem.request_id.as_str()));
+        assert_eq!(
+            problem.problem_type,
+            format!("urn:satpost:problem:{}", code.as_str())
+        );
+        assert_eq!(
+            self.header("x-request-id"),
+            Some(problem.request_id.as_str())
+        );
         assert!(self.header("date").is_some(), "no Date");
         if !matches!(code, ProblemCode::NotFound | ProblemCode::MethodNotAllowed) {
             self.expect_documented(code);
@@ -306,7 +320,8 @@ impl Answer {
 }
 
 fn matches_pattern(pattern: &str, path: &str) -> bool {
-    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    let (pattern, path): (Vec<_>, Vec<_>) =
+        (pattern.split('/').collect(), path.split('/').collect());
     pattern.len() == path.len()
         && pattern
             .iter()

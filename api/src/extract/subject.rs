@@ -30,12 +30,20 @@ impl Subject for ClientId {
     }
 }
 
-/// The messaging key of a mailbox.
-impl Subject for MessagingKey {
+/// The messaging key of a mailbox that exists: the one and only it can ask for.
+pub(crate) struct OwnMailbox(pub(crate) MessagingKey);
+
+impl Subject for OwnMailbox {
     const LABELS: Labels = Labels::Subject;
 
-    fn take(_state: &ApiState, keys: ProvenKeys) -> Result<Self, ApiError> {
-        Ok(Self::from_stored(keys.subject))
+    fn take(state: &ApiState, keys: ProvenKeys) -> Result<Self, ApiError> {
+        let mailbox = MessagingKey::from_stored(keys.subject);
+        // Nothing waits after the last possible message, but only a mailbox can say so.
+        let queues = state.read_model.mailbox_queue();
+        if queues.page(&mailbox, u64::MAX, 0, 0).is_none() {
+            return Err(ApiError::new(ProblemCode::NotRegistered));
+        }
+        Ok(Self(mailbox))
     }
 }
 

@@ -12,9 +12,9 @@ use satpost_commands::acknowledge_messages::{self as acknowledge, Acknowledgemen
 use satpost_commands::{park_messages as park, wipe_queue as wipe};
 use satpost_domain::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX};
 use satpost_domain::mailbox::ParkReason;
-use satpost_domain::{MessageId, MessagingKey, Position};
+use satpost_domain::{MessageId, Position};
 
-use crate::extract::{Command, Json, Query, State};
+use crate::extract::{Command, Json, OwnMailbox, Query, State};
 use crate::fetch::{self, FetchMessagesParameters, Fetched};
 use crate::problem::ApiError;
 use crate::respond::{done, done_without_content, found};
@@ -38,10 +38,10 @@ use crate::respond::{done, done_without_content, found};
 pub(crate) async fn fetch_messages(
     state: State,
     request: HttpRequest,
-    query: Query<MessagingKey, FetchMessagesParameters>,
+    query: Query<OwnMailbox, FetchMessagesParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let wait = fetch::preferred_wait(&request);
-    let mut answer = match fetch::fetch(&state, query.subject, &query.parameters, wait).await? {
+    let mut answer = match fetch::fetch(&state, query.subject.0, &query.parameters, wait).await? {
         Fetched::Page(page) => found(page),
         Fetched::NothingCame => HttpResponse::NoContent().finish(),
     };
@@ -62,10 +62,10 @@ pub(crate) async fn fetch_messages(
 )]
 pub(crate) async fn acknowledge_messages(
     state: State,
-    command: Command<MessagingKey, Json<AcknowledgeMessagesRequest>>,
+    command: Command<OwnMailbox, Json<AcknowledgeMessagesRequest>>,
 ) -> Result<HttpResponse, ApiError> {
     let (handler, context) = (&state.handler, command.context);
-    let mailbox = command.subject;
+    let mailbox = command.subject.0;
     let acknowledgement = match command.body.0 {
         AcknowledgeMessagesRequest::Park(body) => {
             let messages = body.park.iter().map(parked).collect::<Result<_, _>>()?;
@@ -114,11 +114,11 @@ fn parked(message: &ParkedMessage) -> Result<(MessageId, ParkReason), ApiError> 
 )]
 pub(crate) async fn get_queue(
     state: State,
-    query: Query<MessagingKey>,
+    query: Query<OwnMailbox>,
 ) -> Result<HttpResponse, ApiError> {
     let queues = state.read_model.mailbox_queue();
     let summary = queues
-        .summary(&query.subject)
+        .summary(&query.subject.0)
         .ok_or_else(|| ApiError::new(ProblemCode::NotRegistered))?;
     Ok(found(QueueResponse {
         messages: summary.messages,
@@ -140,8 +140,8 @@ pub(crate) async fn get_queue(
 )]
 pub(crate) async fn wipe_queue(
     state: State,
-    command: Command<MessagingKey>,
+    command: Command<OwnMailbox>,
 ) -> Result<HttpResponse, ApiError> {
-    let position = wipe::wipe_queue(&state.handler, command.context, command.subject).await?;
+    let position = wipe::wipe_queue(&state.handler, command.context, command.subject.0).await?;
     Ok(done_without_content(position))
 }

@@ -54,7 +54,7 @@ impl Postage {
         ("recipient" = String, Path, description = "The messaging key of the recipient, 64 hexadecimal characters"),
         ("TTL" = Option<u64>, Header, description = "Seconds the message may wait; 14 days when it is absent"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The sealed body, padded to 512, 2048, 8192 or 16384 bytes"),
+    request_body(content_type = "application/octet-stream", description = "The sealed body, padded to 512, 2048, 8192 or 16384 bytes"),
     responses((status = 201, description = "The message is durable", body = SendMessageResponse))
 )]
 pub(crate) async fn send_message(

@@ -92,8 +92,26 @@ pub struct LimitsResponse {
     pub script_bytes_max: u64,
     /// How many transactions one query answers at most.
     pub transactions_per_page_max: u64,
+    /// How many steps of a transaction's way are kept: the first and the latest.
+    pub transaction_steps_max: u64,
     /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
     pub reorg_blocks_max: u64,
+    /// How many notifications of the node wait for the watcher; more are a gap, which is made good.
+    pub node_notices_max: u64,
+    /// How many bytes of announced transactions wait for their sequence notification.
+    pub node_bodies_bytes_max: u64,
+    /// How many transactions one call asks of the node.
+    pub node_bodies_per_call_max: u64,
+    /// How long the node may take to answer one call.
+    pub node_call_max_ms: u64,
+    /// How often the watcher compares its tip and mempool with the node's.
+    pub node_heartbeat_ms: u64,
+    /// How long a removal from the mempool waits for the transaction that took the place.
+    pub node_removal_hold_ms: u64,
+    /// The first wait after the node failed; it doubles up to `node_retry_max`.
+    pub node_retry_min_ms: u64,
+    /// The longest wait after the node failed.
+    pub node_retry_max_ms: u64,
     /// The longest push endpoint, in bytes.
     pub push_endpoint_bytes_max: u64,
     /// How many wrong codes a push verification bears.
@@ -137,6 +155,8 @@ pub struct LimitsResponse {
     pub event_kind_bytes_max: u64,
     /// The largest payload beside the log, in bytes.
     pub payload_bytes_max: u64,
+    /// How many payloads can lie beside the log at a time.
+    pub payloads_max: u64,
     /// How many events one append takes.
     pub events_per_append_max: u64,
     /// How many payloads one append erases.

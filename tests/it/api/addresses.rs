@@ -66,10 +66,16 @@ async fn watches_lists_and_forgets_addresses() {
 async fn refuses_addresses_of_another_network_and_names_both() {
     let server = HttpServer::start().await;
     let wallet = Wallet::registered(1, &server).await;
-    let answer = wallet.watch(&[ADDRESSES[0], MAINNET_ADDRESS]).send(&server).await;
+    let answer = wallet
+        .watch(&[ADDRESSES[0], MAINNET_ADDRESS])
+        .send(&server)
+        .await;
     let detail = answer.expect_problem(Code::InvalidAddress).detail.unwrap();
     assert!(detail.contains("address 2"), "{detail}");
-    assert!(detail.contains("mainnet") && detail.contains("regtest"), "{detail}");
+    assert!(
+        detail.contains("mainnet") && detail.contains("regtest"),
+        "{detail}"
+    );
     let path = format!("/v1/addresses?after={MAINNET_ADDRESS}");
     let list = Request::query(&path, &wallet.identity).send(&server).await;
     list.expect_problem(Code::InvalidAddress);
@@ -106,12 +112,16 @@ async fn takes_no_address_while_there_is_no_node() {
 async fn tells_of_no_transactions_before_there_are_any() {
     let server = HttpServer::start().await;
     let wallet = Wallet::registered(1, &server).await;
-    let page = Request::query("/v1/transactions?after=3", &wallet.identity).send(&server).await;
+    let page = Request::query("/v1/transactions?after=3", &wallet.identity)
+        .send(&server)
+        .await;
     let page: ListTransactionsResponse = page.expect(200);
     assert!(page.transactions.is_empty() && !page.more);
     assert_eq!(page.cursor, "3");
     assert_eq!(page.tip, None);
-    let bad = Request::query("/v1/transactions?after=x", &wallet.identity).send(&server).await;
+    let bad = Request::query("/v1/transactions?after=x", &wallet.identity)
+        .send(&server)
+        .await;
     bad.expect_problem(Code::Malformed);
     server.stop().await;
 }
@@ -121,7 +131,12 @@ async fn takes_only_what_the_shape_has() {
     let server = HttpServer::start().await;
     let wallet = Wallet::registered(1, &server).await;
     let watch = wallet.watch(&ADDRESSES);
-    let bodies: [&[u8]; 4] = [b"", b"{", b"{\"addresses\":[],\"more\":1}", b"{\"addresses\":1}"];
+    let bodies: [&[u8]; 4] = [
+        b"",
+        b"{",
+        b"{\"addresses\":[],\"more\":1}",
+        b"{\"addresses\":1}",
+    ];
     for body in bodies {
         let mut request = watch.clone().body("application/json", body.to_vec());
         if body.is_empty() {
@@ -131,11 +146,17 @@ async fn takes_only_what_the_shape_has() {
         }
         request.send(&server).await.expect_problem(Code::Malformed);
     }
-    let text = watch.clone().body("text/plain", b"{}".to_vec()).send(&server).await;
+    let text = watch
+        .clone()
+        .body("text/plain", b"{}".to_vec())
+        .send(&server)
+        .await;
     text.expect_problem(Code::UnsupportedMediaType);
     let encoded = watch.header("content-encoding", "gzip").send(&server).await;
     encoded.expect_problem(Code::UnsupportedMediaType);
-    let unknown = Request::query("/v1/addresses?colour=red", &wallet.identity).send(&server).await;
+    let unknown = Request::query("/v1/addresses?colour=red", &wallet.identity)
+        .send(&server)
+        .await;
     unknown.expect_problem(Code::Malformed);
     server.stop().await;
 }
@@ -149,7 +170,10 @@ async fn serves_registered_clients_only() {
     };
     for method in [Method::POST, Method::DELETE] {
         let command = Request::command(method, "/v1/addresses", &stranger.identity).json(&request);
-        command.send(&server).await.expect_problem(Code::NotRegistered);
+        command
+            .send(&server)
+            .await
+            .expect_problem(Code::NotRegistered);
     }
     for path in ["/v1/addresses", "/v1/transactions", "/v1/clients/self"] {
         let query = Request::query(path, &stranger.identity).send(&server).await;

@@ -20,7 +20,9 @@ async fn registers_a_client_and_tells_it_what_it_knows() {
     assert_eq!(registered.client_id, wallet.identity.hex());
     assert_eq!(registered.messaging_key, wallet.messaging.hex());
 
-    let known = Request::query("/v1/clients/self", &wallet.identity).send(&server).await;
+    let known = Request::query("/v1/clients/self", &wallet.identity)
+        .send(&server)
+        .await;
     let known: ClientResponse = known.expect(200);
     assert_eq!(known.registered_at, registered.registered_at);
     assert_eq!(known.push, PushStatus::None);
@@ -47,7 +49,11 @@ async fn refuses_another_messaging_key_for_a_registered_client() {
         messaging: RequestKey::new(99),
     };
     assert_eq!(other.identity.hex(), wallet.identity.hex());
-    other.register().send(&server).await.expect_problem(Code::AlreadyRegistered);
+    other
+        .register()
+        .send(&server)
+        .await
+        .expect_problem(Code::AlreadyRegistered);
     server.stop().await;
 }
 
@@ -60,12 +66,19 @@ async fn refuses_a_messaging_key_that_is_in_use() {
         messaging: RequestKey::new(3),
     };
     assert_eq!(thief.messaging.hex(), wallet.messaging.hex());
-    thief.register().send(&server).await.expect_problem(Code::KeyInUse);
+    thief
+        .register()
+        .send(&server)
+        .await
+        .expect_problem(Code::KeyInUse);
     let same = Wallet {
         identity: RequestKey::new(98),
         messaging: RequestKey::new(98),
     };
-    same.register().send(&server).await.expect_problem(Code::KeyInUse);
+    same.register()
+        .send(&server)
+        .await
+        .expect_problem(Code::KeyInUse);
     server.stop().await;
 }
 
@@ -95,7 +108,11 @@ async fn takes_no_proof_of_possession_made_for_another_client() {
     }
     let answer = own.send_signed(&server, &forged).await;
     answer.expect_problem(Code::SignatureInvalid);
-    victim.register().send(&server).await.expect::<RegisterClientResponse>(201);
+    victim
+        .register()
+        .send(&server)
+        .await
+        .expect::<RegisterClientResponse>(201);
     server.stop().await;
 }
 
@@ -105,11 +122,17 @@ async fn refuses_keys_that_prove_nothing() {
     let wallet = Wallet::new(1);
     let body = |messaging_key: String| {
         let client_id = wallet.identity.hex();
-        let request = RegisterClientRequest { client_id, messaging_key };
+        let request = RegisterClientRequest {
+            client_id,
+            messaging_key,
+        };
         wallet.register().json(&request)
     };
     let small_order = body(format!("01{}", "00".repeat(31)));
-    small_order.send(&server).await.expect_problem(Code::InvalidKey);
+    small_order
+        .send(&server)
+        .await
+        .expect_problem(Code::InvalidKey);
     let short = body("abcd".to_owned());
     short.send(&server).await.expect_problem(Code::InvalidKey);
     server.stop().await;
@@ -132,8 +155,13 @@ async fn rotates_the_messaging_key_and_keeps_the_old_mailbox_readable() {
         .proven_by(&new_key);
     rotate.send(&server).await.expect_empty(204);
 
-    let known = Request::query("/v1/clients/self", &bob.identity).send(&server).await;
-    assert_eq!(known.expect::<ClientResponse>(200).messaging_key, new_key.hex());
+    let known = Request::query("/v1/clients/self", &bob.identity)
+        .send(&server)
+        .await;
+    assert_eq!(
+        known.expect::<ClientResponse>(200).messaging_key,
+        new_key.hex()
+    );
     assert_eq!(bob.fetch(&server).await.messages.len(), 1);
     let new_queue = Request::query("/v1/queue", &new_key).send(&server).await;
     assert_eq!(new_queue.status.as_u16(), 200);
@@ -148,9 +176,15 @@ async fn knows_a_retired_client_no_more() {
     let answer = retire.send(&server).await;
     answer.expect_empty(204);
     let known = Request::query("/v1/clients/self", &wallet.identity);
-    then(&answer, known, &server).await.expect_problem(Code::NotRegistered);
+    then(&answer, known, &server)
+        .await
+        .expect_problem(Code::NotRegistered);
     let remove = Request::command(Method::DELETE, "/v1/push", &wallet.identity);
     remove.send(&server).await.expect_problem(Code::Retired);
-    wallet.register().send(&server).await.expect_problem(Code::Retired);
+    wallet
+        .register()
+        .send(&server)
+        .await
+        .expect_problem(Code::Retired);
     server.stop().await;
 }

@@ -40,7 +40,11 @@ async fn gives_the_first_answer_to_a_repeated_send() {
     assert_eq!(bob.fetch(&server).await.messages.len(), 1);
 
     let key = message.idempotency_key.clone().unwrap();
-    let other_body = alice.message(&bob, 8).idempotency_key(&key).send(&server).await;
+    let other_body = alice
+        .message(&bob, 8)
+        .idempotency_key(&key)
+        .send(&server)
+        .await;
     other_body.expect_problem(Code::IdempotencyMismatch);
     let other_ttl = message.header("ttl", 3_600).send(&server).await;
     other_ttl.expect_problem(Code::IdempotencyMismatch);
@@ -101,7 +105,10 @@ async fn changes_nothing_while_the_log_takes_nothing() {
     server.store.set(Fault::Conflict);
     message.send(&server).await.expect_problem(Code::Conflict);
     server.store.set(Fault::None);
-    message.send(&server).await.expect::<SendMessageResponse>(201);
+    message
+        .send(&server)
+        .await
+        .expect::<SendMessageResponse>(201);
     assert_eq!(bob.fetch(&server).await.messages.len(), 1);
     server.stop().await;
 }

@@ -35,13 +35,21 @@ async fn people(server: &HttpServer) -> Vec<Wallet> {
 
 async fn assert_untouched(server: &HttpServer, people: &[Wallet]) {
     for (number, person) in people.iter().enumerate() {
-        let client = Request::query("/v1/clients/self", &person.identity).send(server).await;
+        let client = Request::query("/v1/clients/self", &person.identity)
+            .send(server)
+            .await;
         let client: ClientResponse = client.expect(200);
         assert_eq!(client.client_id, person.identity.hex());
         assert_eq!(client.messaging_key, person.messaging.hex());
-        let list = Request::query("/v1/addresses", &person.identity).send(server).await;
+        let list = Request::query("/v1/addresses", &person.identity)
+            .send(server)
+            .await;
         let list: ListAddressesResponse = list.expect(200);
-        let addresses: Vec<_> = list.addresses.iter().map(|entry| entry.address.as_str()).collect();
+        let addresses: Vec<_> = list
+            .addresses
+            .iter()
+            .map(|entry| entry.address.as_str())
+            .collect();
         assert_eq!(addresses, &ADDRESSES[number..=number]);
         let queue: QueueResponse = person.query("/v1/queue").send(server).await.expect(200);
         assert_eq!(queue.messages, number + 1);
@@ -76,9 +84,15 @@ async fn lets_nobody_change_what_belongs_to_another() {
     let people = people(&server).await;
     for (number, owner) in people.iter().enumerate() {
         let page = owner.fetch(&server).await;
-        for other in people.iter().filter(|other| other.identity.hex() != owner.identity.hex()) {
+        for other in people
+            .iter()
+            .filter(|other| other.identity.hex() != owner.identity.hex())
+        {
             // With the owner's own chain in hand, the mailbox is still that of the key that signs.
-            let stolen = other.acknowledge(page.head.seq, &page.head.chain).send(&server).await;
+            let stolen = other
+                .acknowledge(page.head.seq, &page.head.chain)
+                .send(&server)
+                .await;
             assert_eq!(stolen.status.as_u16(), 409, "{}", stolen.text());
             let mut unwatch = other.watch(&ADDRESSES[number..=number]);
             unwatch.method = Method::DELETE;
@@ -96,8 +110,15 @@ async fn lets_nobody_change_what_belongs_to_another() {
         }
     }
     let stranger = Wallet::new(77);
-    for (method, path) in [(Method::DELETE, "/v1/queue"), (Method::DELETE, "/v1/clients/self")] {
-        let key = if path == "/v1/queue" { &stranger.messaging } else { &stranger.identity };
+    for (method, path) in [
+        (Method::DELETE, "/v1/queue"),
+        (Method::DELETE, "/v1/clients/self"),
+    ] {
+        let key = if path == "/v1/queue" {
+            &stranger.messaging
+        } else {
+            &stranger.identity
+        };
         let answer = Request::command(method, path, key).send(&server).await;
         answer.expect_problem(Code::NotRegistered);
     }
@@ -110,8 +131,16 @@ async fn keeps_the_command_ids_of_clients_apart() {
     let server = HttpServer::start().await;
     let people = people(&server).await;
     let key = "ab".repeat(16);
-    let first = people[1].message(&people[2], 1).idempotency_key(&key).send(&server).await;
-    let second = people[0].message(&people[2], 2).idempotency_key(&key).send(&server).await;
+    let first = people[1]
+        .message(&people[2], 1)
+        .idempotency_key(&key)
+        .send(&server)
+        .await;
+    let second = people[0]
+        .message(&people[2], 2)
+        .idempotency_key(&key)
+        .send(&server)
+        .await;
     assert_eq!(first.status.as_u16(), 201);
     assert_eq!(second.status.as_u16(), 201, "{}", second.text());
     assert_eq!(second.header("idempotent-replayed"), None);

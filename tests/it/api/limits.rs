@@ -33,7 +33,9 @@ async fn slows_one_key_down_and_no_other() {
     refused.expect_problem(Code::RateLimited);
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
-    let other = Request::query("/v1/clients/self", &bob.identity).send(&server).await;
+    let other = Request::query("/v1/clients/self", &bob.identity)
+        .send(&server)
+        .await;
     assert_eq!(other.status.as_u16(), 200);
     server.stop().await;
 }
@@ -58,7 +60,9 @@ async fn lets_nobody_spend_the_allowance_of_another_key() {
         let answer = query.send_signed(&server, &forged).await;
         answer.expect_problem(Code::SignatureInvalid);
     }
-    let own = Request::query("/v1/clients/self", &alice.identity).send(&server).await;
+    let own = Request::query("/v1/clients/self", &alice.identity)
+        .send(&server)
+        .await;
     assert_eq!(own.status.as_u16(), 200);
     server.stop().await;
 }
@@ -75,9 +79,18 @@ async fn slows_a_peer_down_before_it_reads() {
         signers: Vec::new(),
         ..Request::query("/v1/clients/self", &wallet.identity)
     };
-    unsigned.send(&server).await.expect_problem(Code::SignatureMissing);
-    unsigned.send(&server).await.expect_problem(Code::SignatureMissing);
-    unsigned.send(&server).await.expect_problem(Code::RateLimited);
+    unsigned
+        .send(&server)
+        .await
+        .expect_problem(Code::SignatureMissing);
+    unsigned
+        .send(&server)
+        .await
+        .expect_problem(Code::SignatureMissing);
+    unsigned
+        .send(&server)
+        .await
+        .expect_problem(Code::RateLimited);
     server.stop().await;
 }
 
@@ -89,8 +102,14 @@ async fn counts_registrations_by_themselves() {
     })
     .await;
     let wallet = Wallet::registered(1, &server).await;
-    Wallet::new(2).register().send(&server).await.expect_problem(Code::RateLimited);
-    let query = Request::query("/v1/clients/self", &wallet.identity).send(&server).await;
+    Wallet::new(2)
+        .register()
+        .send(&server)
+        .await
+        .expect_problem(Code::RateLimited);
+    let query = Request::query("/v1/clients/self", &wallet.identity)
+        .send(&server)
+        .await;
     assert_eq!(query.status.as_u16(), 200);
     server.stop().await;
 }

@@ -49,7 +49,10 @@ async fn delivers_a_message_with_a_receipt_and_a_signed_head() {
         panic!("{fetched:?}");
     };
     assert_eq!((message.seq, &message.id), (1, &sent.id));
-    assert_eq!(message.body.as_deref(), Some(STANDARD.encode([7; 512]).as_str()));
+    assert_eq!(
+        message.body.as_deref(),
+        Some(STANDARD.encode([7; 512]).as_str())
+    );
     let mailbox = MessagingKey::new(recipient).unwrap();
     let id = message.id.parse().unwrap();
     let chain = extend_chain(chain_start(&mailbox), 1, id, Digest::new(digest));
@@ -67,13 +70,19 @@ async fn delivers_in_order_in_pages_until_acknowledged() {
     for byte in 1..=5 {
         alice.send(&bob, byte, &server).await;
     }
-    let page: FetchMessagesResponse =
-        bob.query("/v1/messages?limit=2").send(&server).await.expect(200);
+    let page: FetchMessagesResponse = bob
+        .query("/v1/messages?limit=2")
+        .send(&server)
+        .await
+        .expect(200);
     assert_eq!((page.cursor, page.more), (2, true));
     // The head never goes beyond what was delivered.
     assert_eq!(page.head.seq, 2);
-    let rest: FetchMessagesResponse =
-        bob.query("/v1/messages?after=2&max_bytes=1024").send(&server).await.expect(200);
+    let rest: FetchMessagesResponse = bob
+        .query("/v1/messages?after=2&max_bytes=1024")
+        .send(&server)
+        .await
+        .expect(200);
     let seqs: Vec<_> = rest.messages.iter().map(|message| message.seq).collect();
     assert_eq!((seqs, rest.more), (vec![3, 4], true));
 
@@ -84,7 +93,10 @@ async fn delivers_in_order_in_pages_until_acknowledged() {
     let after: FetchMessagesResponse = after.expect(200);
     assert_eq!(after.messages.first().map(|message| message.seq), Some(3));
     let repeated = bob.acknowledge(2, &page.head.chain).send(&server).await;
-    assert_eq!(repeated.expect::<AcknowledgeMessagesResponse>(200).deleted, 0);
+    assert_eq!(
+        repeated.expect::<AcknowledgeMessagesResponse>(200).deleted,
+        0
+    );
     server.stop().await;
 }
 
@@ -98,7 +110,10 @@ async fn refuses_an_acknowledgement_that_is_ahead_or_of_another_chain() {
     ahead.expect_problem(Code::AckAheadOfDelivery);
     let other = bob.acknowledge(1, &"00".repeat(32)).send(&server).await;
     let problem = other.expect_problem(Code::ChainMismatch);
-    assert!(!format!("{problem:?}").contains(&chain), "the chain is a proof of delivery");
+    assert!(
+        !format!("{problem:?}").contains(&chain),
+        "the chain is a proof of delivery"
+    );
     assert_eq!(bob.fetch(&server).await.messages.len(), 1);
     server.stop().await;
 }
@@ -125,7 +140,10 @@ async fn parks_a_message_without_blocking_the_rest() {
     let aside: FetchMessagesResponse = aside.expect(200);
     assert_eq!(aside.messages[0].id, first.id);
     assert_eq!(aside.messages[0].parked.as_deref(), Some("decrypt"));
-    assert_eq!(aside.head.seq, 0, "a parked listing delivers nothing of the line");
+    assert_eq!(
+        aside.head.seq, 0,
+        "a parked listing delivers nothing of the line"
+    );
     assert!(!aside.more);
 
     let ids = AcknowledgeMessagesRequest::Parked(AcknowledgeParked {
@@ -163,13 +181,24 @@ async fn refuses_messages_of_the_wrong_form() {
     let (alice, bob) = pair(&server).await;
     let unpadded = alice.message_of(&bob, vec![0; 511]).send(&server).await;
     unpadded.expect_problem(Code::NotPadded);
-    let large = alice.message_of(&bob, vec![0; 16 * 1024 + 1]).send(&server).await;
+    let large = alice
+        .message_of(&bob, vec![0; 16 * 1024 + 1])
+        .send(&server)
+        .await;
     assert_eq!(large.expect_problem(Code::TooLarge).limit, Some(16 * 1024));
     let short_lived = alice.message(&bob, 1).header("ttl", 59).send(&server).await;
     short_lived.expect_problem(Code::TtlOutOfBounds);
-    let timeless = alice.message(&bob, 1).header("ttl", "soon").send(&server).await;
+    let timeless = alice
+        .message(&bob, 1)
+        .header("ttl", "soon")
+        .send(&server)
+        .await;
     timeless.expect_problem(Code::Malformed);
-    let json = alice.message(&bob, 1).body("application/json", vec![b' '; 512]).send(&server).await;
+    let json = alice
+        .message(&bob, 1)
+        .body("application/json", vec![b' '; 512])
+        .send(&server)
+        .await;
     json.expect_problem(Code::UnsupportedMediaType);
     server.stop().await;
 }
@@ -196,7 +225,10 @@ async fn refuses_a_message_when_the_mailbox_is_full() {
     let (alice, bob) = pair(&server).await;
     // 512 messages of 16 KiB are the 8 MiB that fit.
     for _ in 0..512 {
-        let sent = alice.message_of(&bob, vec![1; 16 * 1024]).send(&server).await;
+        let sent = alice
+            .message_of(&bob, vec![1; 16 * 1024])
+            .send(&server)
+            .await;
         sent.expect::<SendMessageResponse>(201);
     }
     let refused = alice.message(&bob, 1).send(&server).await;
@@ -212,11 +244,17 @@ async fn tells_depth_and_wipes() {
     alice.send(&bob, 2, &server).await;
     let queue: QueueResponse = bob.query("/v1/queue").send(&server).await.expect(200);
     assert_eq!((queue.messages, queue.bytes, queue.parked), (2, 1024, 0));
-    let wiped = Request::command(Method::DELETE, "/v1/queue", &bob.messaging).send(&server).await;
+    let wiped = Request::command(Method::DELETE, "/v1/queue", &bob.messaging)
+        .send(&server)
+        .await;
     wiped.expect_empty(204);
     let page = then(&wiped, bob.query("/v1/messages"), &server).await;
     let page: FetchMessagesResponse = page.expect(200);
-    let gone: Vec<_> = page.messages.iter().map(|message| message.gone.as_deref()).collect();
+    let gone: Vec<_> = page
+        .messages
+        .iter()
+        .map(|message| message.gone.as_deref())
+        .collect();
     assert_eq!(gone, [Some("wiped"), Some("wiped")]);
     assert!(page.messages.iter().all(|message| message.body.is_none()));
     server.stop().await;
@@ -245,7 +283,11 @@ async fn wakes_a_fetch_that_waits() {
 async fn says_when_nothing_came() {
     let server = HttpServer::start().await;
     let (_, bob) = pair(&server).await;
-    let fetched = bob.query("/v1/messages").header("prefer", "wait=1").send(&server).await;
+    let fetched = bob
+        .query("/v1/messages")
+        .header("prefer", "wait=1")
+        .send(&server)
+        .await;
     fetched.expect_empty(204);
     assert_eq!(fetched.header("preference-applied"), Some("wait=1"));
     let at_once = bob.fetch(&server).await;

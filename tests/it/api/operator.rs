@@ -19,11 +19,15 @@ async fn counts_requests_by_operation_and_code_and_names_nobody() {
     stranger.query("/v1/queue").send(&server).await;
     let (status, metrics) = text(&server, "/metrics").await;
     assert_eq!(status, 200);
-    let registered = r#"satpost_http_requests_total{code="ok",operation="register_client",status="201"} 1"#;
+    let registered =
+        r#"satpost_http_requests_total{code="ok",operation="register_client",status="201"} 1"#;
     assert!(metrics.contains(registered), "{metrics}");
     let refused = r#"satpost_http_requests_total{code="not-registered",operation="get_queue",status="403"} 1"#;
     assert!(metrics.contains(refused), "{metrics}");
-    assert!(metrics.contains("satpost_http_request_duration_seconds_bucket"), "{metrics}");
+    assert!(
+        metrics.contains("satpost_http_request_duration_seconds_bucket"),
+        "{metrics}"
+    );
     for key in [&wallet.identity, &wallet.messaging, &stranger.messaging] {
         assert!(!metrics.contains(&key.hex()), "{metrics}");
     }
@@ -37,9 +41,18 @@ async fn shows_the_projections() {
     let (status, body) = text(&server, "/operator/projections").await;
     assert_eq!(status, 200);
     let shown: ProjectionsResponse = serde_json::from_str(&body).unwrap();
-    let names: Vec<_> = shown.projections.iter().map(|state| state.name.as_str()).collect();
+    let names: Vec<_> = shown
+        .projections
+        .iter()
+        .map(|state| state.name.as_str())
+        .collect();
     assert!(names.contains(&"client_directory"), "{names:?}");
-    assert!(shown.projections.iter().all(|state| state.digest.len() == 64));
+    assert!(
+        shown
+            .projections
+            .iter()
+            .all(|state| state.digest.len() == 64)
+    );
     server.stop().await;
 }
 

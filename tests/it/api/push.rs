@@ -34,7 +34,10 @@ fn verify<'k>(wallet: &'k Wallet, code: &str) -> Request<'k> {
 }
 
 async fn status(server: &HttpServer, wallet: &Wallet) -> ClientResponse {
-    Request::query("/v1/clients/self", &wallet.identity).send(server).await.expect(200)
+    Request::query("/v1/clients/self", &wallet.identity)
+        .send(server)
+        .await
+        .expect(200)
 }
 
 /// The code as the outbox would send it.
@@ -48,7 +51,9 @@ fn code_on_its_way(server: &HttpServer) -> String {
 async fn uses_a_push_target_once_its_code_came_back() {
     let server = HttpServer::start().await;
     let wallet = Wallet::registered(1, &server).await;
-    let pending = set(&wallet, &target("https://push.example/abc")).send(&server).await;
+    let pending = set(&wallet, &target("https://push.example/abc"))
+        .send(&server)
+        .await;
     let answer: SetPushTargetResponse = pending.expect(202);
     assert!(answer.code_expires_at > server.now().as_millis());
     let known = Request::query("/v1/clients/self", &wallet.identity);
@@ -57,7 +62,9 @@ async fn uses_a_push_target_once_its_code_came_back() {
 
     let wrong = verify(&wallet, &"00".repeat(16)).send(&server).await;
     wrong.expect_problem(Code::WrongPushCode);
-    let verified = verify(&wallet, &code_on_its_way(&server)).send(&server).await;
+    let verified = verify(&wallet, &code_on_its_way(&server))
+        .send(&server)
+        .await;
     verified.expect_empty(204);
     let known = Request::query("/v1/clients/self", &wallet.identity);
     let known: ClientResponse = then(&verified, known, &server).await.expect(200);
@@ -65,7 +72,10 @@ async fn uses_a_push_target_once_its_code_came_back() {
 
     let removed = Request::command(Method::DELETE, "/v1/push", &wallet.identity);
     removed.send(&server).await.expect_empty(204);
-    verify(&wallet, &"00".repeat(16)).send(&server).await.expect_problem(Code::NothingPending);
+    verify(&wallet, &"00".repeat(16))
+        .send(&server)
+        .await
+        .expect_problem(Code::NothingPending);
     server.stop().await;
 }
 
@@ -89,10 +99,16 @@ async fn refuses_push_targets_that_cannot_be_used() {
         no_key(&compressed, "short"),
     ];
     for target in &bad {
-        set(&wallet, target).send(&server).await.expect_problem(Code::InvalidPushTarget);
+        set(&wallet, target)
+            .send(&server)
+            .await
+            .expect_problem(Code::InvalidPushTarget);
     }
     assert_eq!(status(&server, &wallet).await.push, PushStatus::None);
-    verify(&wallet, "abcd").send(&server).await.expect_problem(Code::Malformed);
+    verify(&wallet, "abcd")
+        .send(&server)
+        .await
+        .expect_problem(Code::Malformed);
     server.stop().await;
 }
 
@@ -100,7 +116,9 @@ async fn refuses_push_targets_that_cannot_be_used() {
 async fn wakes_registered_clients_only() {
     let server = HttpServer::start().await;
     let stranger = Wallet::new(1);
-    let refused = set(&stranger, &target("https://push.example/")).send(&server).await;
+    let refused = set(&stranger, &target("https://push.example/"))
+        .send(&server)
+        .await;
     refused.expect_problem(Code::NotRegistered);
     server.stop().await;
 }

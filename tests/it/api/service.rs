@@ -9,7 +9,12 @@ use satpost_tests::signed_request::Answer;
 
 async fn ask(server: &HttpServer, method: Method, path: &str) -> Answer {
     let url = format!("{}{path}", server.base());
-    let response = server.http.request(method.clone(), url).send().await.unwrap();
+    let response = server
+        .http
+        .request(method.clone(), url)
+        .send()
+        .await
+        .unwrap();
     Answer::read(&method, path, response).await
 }
 
@@ -33,7 +38,9 @@ async fn tells_who_it_is_and_what_it_takes() {
 #[tokio::test]
 async fn says_that_it_lives_and_is_ready() {
     let server = HttpServer::start().await;
-    ask(&server, Method::GET, "/health/live").await.expect_empty(204);
+    ask(&server, Method::GET, "/health/live")
+        .await
+        .expect_empty(204);
     let ready: ReadyResponse = ask(&server, Method::GET, "/health/ready").await.expect(200);
     assert!(ready.ready && ready.checks.iter().all(|check| check.available));
     server.stop().await;
@@ -42,9 +49,15 @@ async fn says_that_it_lives_and_is_ready() {
 #[tokio::test]
 async fn answers_unknown_paths_and_methods_with_problems() {
     let server = HttpServer::start().await;
-    ask(&server, Method::GET, "/v1/nothing").await.expect_problem(Code::NotFound);
-    ask(&server, Method::GET, "/").await.expect_problem(Code::NotFound);
-    ask(&server, Method::GET, "/metrics").await.expect_problem(Code::NotFound);
+    ask(&server, Method::GET, "/v1/nothing")
+        .await
+        .expect_problem(Code::NotFound);
+    ask(&server, Method::GET, "/")
+        .await
+        .expect_problem(Code::NotFound);
+    ask(&server, Method::GET, "/metrics")
+        .await
+        .expect_problem(Code::NotFound);
     let answer = ask(&server, Method::PATCH, "/v1/addresses").await;
     answer.expect_problem(Code::MethodNotAllowed);
     let mut allowed: Vec<_> = answer.header("allow").unwrap().split(", ").collect();

@@ -39,7 +39,10 @@ async fn asks_for_a_signature_on_every_route_but_those_of_the_service() {
             "send_message" => "application/octet-stream",
             _ => "application/json",
         };
-        let answer = request.header("content-type", content_type).send(&server).await;
+        let answer = request
+            .header("content-type", content_type)
+            .send(&server)
+            .await;
         answer.expect_problem(Code::SignatureMissing);
         tried.insert(operation.name);
     }
@@ -97,7 +100,10 @@ async fn refuses_a_signature_for_another_server() {
         authority: Some("other.example".to_owned()),
         ..wallet.register()
     };
-    elsewhere.send(&server).await.expect_problem(Code::WrongAuthority);
+    elsewhere
+        .send(&server)
+        .await
+        .expect_problem(Code::WrongAuthority);
     // A request for this server, carried to another one with the Host it expects.
     let mut carried = wallet.register().sign(&server);
     carried.retain(|(name, _)| *name != "host");
@@ -121,7 +127,9 @@ async fn refuses_what_the_signature_does_not_cover() {
     answer.expect_problem(Code::SignatureInvalid);
     let mut other_query = signed.clone();
     other_query.query = "x=1".to_owned();
-    let answer = other_query.send_signed(&server, &with_headers(&signed)).await;
+    let answer = other_query
+        .send_signed(&server, &with_headers(&signed))
+        .await;
     answer.expect_problem(Code::SignatureInvalid);
     let mut other_key = with_headers(&signed);
     for (name, value) in &mut other_key {
@@ -139,7 +147,11 @@ async fn refuses_headers_that_do_not_follow_the_profile() {
     let server = HttpServer::start().await;
     let wallet = Wallet::registered(1, &server).await;
     let query = Request::query("/v1/clients/self", &wallet.identity);
-    for (from, to) in [("satpost/1", "satpost/9"), ("\"@query\"", "\"date\""), ("sig1", "sig9")] {
+    for (from, to) in [
+        ("satpost/1", "satpost/9"),
+        ("\"@query\"", "\"date\""),
+        ("sig1", "sig9"),
+    ] {
         let mut headers = query.sign(&server);
         for (name, value) in &mut headers {
             if *name == "signature-input" {
@@ -153,8 +165,14 @@ async fn refuses_headers_that_do_not_follow_the_profile() {
         signers: vec![&wallet.identity],
         ..wallet.register()
     };
-    proof_missing.send(&server).await.expect_problem(Code::SignatureMalformed);
-    let doubled = query.clone().header("satpost-min-position", "1").header("satpost-min-position", "1");
+    proof_missing
+        .send(&server)
+        .await
+        .expect_problem(Code::SignatureMalformed);
+    let doubled = query
+        .clone()
+        .header("satpost-min-position", "1")
+        .header("satpost-min-position", "1");
     doubled.send(&server).await.expect_problem(Code::Malformed);
     server.stop().await;
 }
@@ -167,11 +185,15 @@ async fn refuses_a_command_without_an_idempotency_key() {
         idempotency_key: None,
         ..Request::command(Method::DELETE, "/v1/queue", &wallet.messaging)
     };
-    nameless.send(&server).await.expect_problem(Code::IdempotencyKeyMissing);
+    nameless
+        .send(&server)
+        .await
+        .expect_problem(Code::IdempotencyKeyMissing);
     let odd = Request::command(Method::DELETE, "/v1/queue", &wallet.messaging).idempotency_key("1");
     odd.send(&server).await.expect_problem(Code::Malformed);
     let uuid = "0191f2a0-7c1b-7c3f-8a55-0123456789ab";
-    let named = Request::command(Method::DELETE, "/v1/queue", &wallet.messaging).idempotency_key(uuid);
+    let named =
+        Request::command(Method::DELETE, "/v1/queue", &wallet.messaging).idempotency_key(uuid);
     named.send(&server).await.expect_empty(204);
     server.stop().await;
 }

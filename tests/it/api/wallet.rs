@@ -41,7 +41,10 @@ impl Wallet {
     }
 
     pub(crate) fn watch(&self, addresses: &[&str]) -> Request<'_> {
-        let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+        let addresses = addresses
+            .iter()
+            .map(|&address| address.to_owned())
+            .collect();
         Request::command(Method::POST, "/v1/addresses", &self.identity)
             .json(&AddressesRequest { addresses })
     }
@@ -66,7 +69,9 @@ impl Wallet {
         let answer = self.message(recipient, byte).send(server).await;
         let sent = answer.expect(201);
         let position = answer.header("satpost-position").unwrap();
-        let seen = recipient.query("/v1/queue").header("satpost-min-position", position);
+        let seen = recipient
+            .query("/v1/queue")
+            .header("satpost-min-position", position);
         assert_eq!(seen.send(server).await.status.as_u16(), 200);
         sent
     }
@@ -82,7 +87,10 @@ impl Wallet {
 
     pub(crate) fn acknowledge(&self, through: u64, chain: &str) -> Request<'_> {
         let chain = chain.to_owned();
-        self.done_with(&AcknowledgeMessagesRequest::Through(AcknowledgeThrough { through, chain }))
+        self.done_with(&AcknowledgeMessagesRequest::Through(AcknowledgeThrough {
+            through,
+            chain,
+        }))
     }
 
     pub(crate) fn done_with(&self, request: &AcknowledgeMessagesRequest) -> Request<'_> {
@@ -92,6 +100,11 @@ impl Wallet {
 
 /// Sends a command, and then asks with `query` what it did.
 pub(crate) async fn then(answer: &Answer, query: Request<'_>, server: &HttpServer) -> Answer {
-    let position = answer.header("satpost-position").expect("a command has a position");
-    query.header("satpost-min-position", position).send(server).await
+    let position = answer
+        .header("satpost-position")
+        .expect("a command has a position");
+    query
+        .header("satpost-min-position", position)
+        .send(server)
+        .await
 }
