@@ -58,7 +58,7 @@ struct DataFolder {
     /// The data folder of the server.
     #[arg(
         long,
-        env = "SATPOST_DATA_DIR",
+        env = "SATPOSTD_DATA_DIR",
         default_value = "data/satpost",
         value_name = "DIR"
     )]

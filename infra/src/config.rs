@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use check::ConfigError;
 pub use reference::reference;
 
-/// The prefix of environment variables: `SATPOST_NODE__RPC_URL` is the key `node.rpc_url`.
-pub const ENV_PREFIX: &str = "SATPOST_";
+/// The prefix of environment variables: `SATPOSTD_NODE__RPC_URL` is the key `node.rpc_url`.
+pub const ENV_PREFIX: &str = "SATPOSTD_";
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +136,7 @@ impl Default for Config {
             },
             logging: LoggingConfig {
                 format: LogFormat::Text,
-                filter: "info".to_owned(),
+                filter: "info,actix_server=warn".to_owned(),
             },
         }
     }
@@ -202,7 +202,7 @@ mod tests {
                 "satpost.toml",
                 "network = \"signet\"\n[server]\nrequests_burst = 7\n",
             )?;
-            jail.set_env("SATPOST_SERVER__REQUESTS_BURST", "8");
+            jail.set_env("SATPOSTD_SERVER__REQUESTS_BURST", "8");
             let flags = [("network", "testnet4".into())];
             let config = Config::load(Some(Path::new("satpost.toml")), &flags).unwrap();
             assert_eq!(config.network(), Network::Testnet4);

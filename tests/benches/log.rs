@@ -4,6 +4,11 @@
 //!
 //! `cargo bench -p satpost-tests --bench log -- [--quick] [--json]`
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures time and reads its arguments"
+)]
+
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;

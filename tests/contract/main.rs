@@ -2,6 +2,8 @@
 //! case runs in memory, on the embedded log, and on the embedded log closed and opened again
 //! between writing and looking.
 
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
 mod appends;
 mod cases;
 mod concurrency;

@@ -98,10 +98,13 @@ impl Model {
     }
 }
 
+/// Stream, expected revision, ids and erasures of an append.
+type Asked = (u8, Option<u64>, std::ops::Range<u64>, Vec<u8>);
+
 struct Run {
     harness: Harness,
     model: Model,
-    last: Option<(u8, Option<u64>, std::ops::Range<u64>, Vec<u8>)>,
+    last: Option<Asked>,
 }
 
 impl Run {

@@ -11,9 +11,9 @@ use satpost_api::{ApiConfig, ApiState, Listeners, RateLimits, run};
 use satpost_api_types::service::{Feature, ProjectionState};
 use satpost_commands::Handler;
 use satpost_commands::ports::Clock;
+use satpost_domain::Timestamp;
 use satpost_domain::hash::sha256;
 use satpost_domain::network::Network;
-use satpost_domain::Timestamp;
 use satpost_infra::event_log::StoredEventLog;
 use satpost_infra::event_store::EventStore;
 use satpost_infra::event_store::memory::MemoryEventStore;
@@ -113,14 +113,12 @@ impl ServiceStatus for TestStatus {
 
 impl OperatorStatus for TestStatus {
     fn projections(&self) -> Vec<ProjectionState> {
-        let snapshots = self.read_model.snapshots();
-        let position = snapshots.position.to_string();
-        let states = snapshots.projections.into_iter();
+        let states = self.read_model.snapshots().into_iter();
         states
             .map(|state| ProjectionState {
-                name: state.name.to_owned(),
+                name: state.name,
                 version: state.version,
-                position: position.clone(),
+                position: state.position.to_string(),
                 digest: sha256(&state.bytes).to_string(),
             })
             .collect()
@@ -148,7 +146,8 @@ impl HttpServer {
         let (operator_listener, operator) = listener();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let random = SystemIds::new();
-        let keys = Arc::new(ServerKeys::load_or_create(folder.path(), &random).expect("fresh keys"));
+        let keys =
+            Arc::new(ServerKeys::load_or_create(folder.path(), &random).expect("fresh keys"));
         let clock = Arc::new(SettableClock::default());
         let store = FaultyStore::new(options.store);
         let log = Arc::new(StoredEventLog::new(Arc::new(store.clone())));
@@ -183,11 +182,7 @@ impl HttpServer {
         Self {
             address,
             operator,
-            http: reqwest::Client::builder()
-                .tls_certs_only([])
-                .pool_max_idle_per_host(0)
-                .build()
-                .expect("a client without TLS"),
+            http: plain_http_client(),
             clock,
             store,
             keys,
@@ -234,7 +229,10 @@ impl HttpServer {
         let started = tokio::time::Instant::now();
         self.stop.send_replace(true);
         let ended = async {
-            self.served.await.expect("the server does not panic").expect("no I/O error");
+            self.served
+                .await
+                .expect("the server does not panic")
+                .expect("no I/O error");
             self.followed.await.expect("the projections do not panic");
         };
         tokio::time::timeout(STOP_TIMEOUT, ended)
@@ -244,9 +242,24 @@ impl HttpServer {
     }
 }
 
+/// A client that opens a connection for each request, so that a stop waits for none.
+fn plain_http_client() -> reqwest::Client {
+    // Fails when another test of this process was faster, which is as good.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    reqwest::Client::builder()
+        .tls_certs_only([])
+        .pool_max_idle_per_host(0)
+        .build()
+        .expect("a client without certificates")
+}
+
 fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("a bound listener has an address");
+    let address = listener
+        .local_addr()
+        .expect("a bound listener has an address");
     (listener, address)
 }
 
@@ -269,7 +282,7 @@ async fn follow(
     let task = tokio::spawn(async move {
         runner::run(&follower, source.as_ref(), |_| {}, until(stopped)).await;
     });
-    let mut progress = model.progress();
+    let mut progress = model.positions();
     progress
         .wait_for(|progress| progress.live)
         .await

@@ -18,7 +18,8 @@ use satpost_client::wallet::WalletError;
 
 /// Nothing came in time.
 pub(crate) const NOTHING: u8 = 6;
-const OTHER: u8 = 1;
+/// Anything that no other code is for.
+pub(crate) const OTHER: u8 = 1;
 const REFUSED: u8 = 3;
 const UNREACHABLE: u8 = 4;
 const NOT_VERIFIED: u8 = 5;

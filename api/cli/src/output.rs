@@ -1,11 +1,11 @@
 //! The only place that prints: results on standard output, failures on standard error.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what this module is for"
-)]
+#![expect(clippy::print_stderr, reason = "printing is what this module is for")]
+
+use std::io::Write as _;
 
 use serde_json::{Value, json};
+
+use crate::exit;
 
 /// How results are shown.
 pub(crate) struct Output {
@@ -20,10 +20,18 @@ impl Output {
 
     /// Shows one result: `text` to people, `value` to programs.
     pub(crate) fn show(&self, text: &str, value: &Value) {
-        if self.json {
-            println!("{value}");
-        } else if !text.is_empty() {
-            println!("{text}");
+        let mut stdout = std::io::stdout().lock();
+        let written = if self.json {
+            writeln!(stdout, "{value}")
+        } else if text.is_empty() {
+            Ok(())
+        } else {
+            writeln!(stdout, "{text}")
+        };
+        if written.is_err() {
+            // The reader went away (`… | head`). What is shown is on disk already, and following
+            // for nobody must end.
+            std::process::exit(i32::from(exit::OTHER));
         }
     }
 

@@ -200,12 +200,15 @@ impl Follower {
         }
         drop(chain);
         let block = self.rpc.block(hash).await?;
-        let follows = convert::block_hash(block.header.prev_blockhash) == self.tip().await?.hash;
-        if follows && self.connect(hash, &block).await? {
-            Ok(None)
-        } else {
-            Ok(Some(GapKind::Counter))
+        let tip = self.tip().await?;
+        if convert::block_hash(block.header.prev_blockhash) == tip.hash {
+            let explained = self.connect(hash, &block).await?;
+            return Ok((!explained).then_some(GapKind::Counter));
         }
+        // The node announces with a delay: a block below the first that was recorded may come
+        // after the headers were read.
+        let is_old = self.rpc.best_block().await? == tip.hash;
+        Ok((!is_old).then_some(GapKind::Counter))
     }
 
     async fn block_withdrawn(

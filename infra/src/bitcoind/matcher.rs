@@ -106,3 +106,6 @@ fn touch(touches: &mut BTreeMap<ScriptHash, Touch>, script_hash: ScriptHash) -> 
         outputs: Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use super::{NodeConfig, NodeStatus};
 
 /// How long a fresh subscription takes at most to reach the node. What is published before is
 /// missing without a trace, until the books or the heartbeat notice.
-const SUBSCRIPTION_TRAVEL: Duration = Duration::from_millis(50);
+const SUBSCRIPTION_TRAVEL: Duration = Duration::from_millis(100);
 
 /// How far the start of the node may seem to move, in seconds: uptime has no fractions.
 const START_TIME_SLACK_SECS: u64 = 3;

@@ -11,7 +11,7 @@ pub(super) enum ConfigTool {
     /// Show the configuration as the server would use it, after checking it.
     Show {
         /// A TOML file.
-        #[arg(long, env = "SATPOST_CONFIG", value_name = "FILE")]
+        #[arg(long, env = "SATPOSTD_CONFIG", value_name = "FILE")]
         config: Option<PathBuf>,
     },
     /// Show every key with its default and its meaning, as Markdown.

@@ -15,7 +15,7 @@ use crate::wiring::{self, ServeError};
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct ServeArguments {
     /// A TOML file.
-    #[arg(long, env = "SATPOST_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "SATPOSTD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// The data folder; created if missing.
     #[arg(long, value_name = "DIR")]

@@ -72,13 +72,14 @@ pub struct EmbeddedOptions {
 }
 
 impl EmbeddedOptions {
-    /// The defaults: files of 64 MiB, 1,024 waiting appends.
+    /// The defaults: 64 MiB for files of the log and 16 MiB for files of payloads, since those are
+    /// removed as a whole; 1,024 waiting appends.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
             segment_bytes: 64 * 1024 * 1024,
-            blob_segment_bytes: 64 * 1024 * 1024,
+            blob_segment_bytes: 16 * 1024 * 1024,
             queue_appends: 1_024,
         }
     }

@@ -32,6 +32,10 @@ pub(crate) struct NoRandomness;
 pub(crate) struct BrokenSeal;
 
 /// Encrypts `payload` under a fresh key and ties it to `id`.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a key must come from the operating system, in tests as well"
+)]
 pub(crate) fn seal(id: PayloadId, payload: &[u8]) -> Result<SealedPayload, NoRandomness> {
     let mut key = PayloadKey::default();
     SystemRandom::new()

@@ -1,5 +1,7 @@
 //! Seals and slots.
 
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
 use satpost_domain::PayloadId;
 
 use super::key_file::{self, KeyFile, KeyRecord};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::{Storage, StorageFile};
 
 /// How much is written between two looks at the orders.
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 1024 * 1024;
 /// How much of the next file is prepared before anything is used of the present one.
 const HEAD_START_BYTES: u64 = 4 * 1024 * 1024;
 /// How long a failure is the answer before preparing is tried again.
@@ -56,9 +56,34 @@ struct Orders {
     /// How many bytes of the next file should be prepared by now.
     target: u64,
     ready: Option<PreparedFile>,
-    failed: Option<(Instant, io::Error)>,
+    failed: Option<Failure>,
     chores: VecDeque<Chore>,
+    /// True while somebody waits for the file.
+    urgent: bool,
     stop: bool,
+}
+
+/// Why there is no file, and since when.
+struct Failure {
+    error: io::Error,
+    at: Instant,
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "only paces how often a full disk is tried; nothing that is stored depends on it"
+)]
+impl Failure {
+    fn now(error: io::Error) -> Self {
+        Self {
+            error,
+            at: Instant::now(),
+        }
+    }
+
+    fn is_recent(&self) -> bool {
+        self.at.elapsed() < RETRY_AFTER
+    }
 }
 
 impl Shared {
@@ -129,20 +154,23 @@ impl FilePreparer {
     /// for a while before preparing is tried again.
     pub(crate) fn take(&self) -> io::Result<PreparedFile> {
         let mut orders = self.shared.orders();
-        let recent = |failed: &(Instant, io::Error)| failed.0.elapsed() < RETRY_AFTER;
-        if let Some((_, error)) = orders.failed.as_ref().filter(|failed| recent(failed)) {
-            return Err(copy(error));
+        if let Some(failure) = orders.failed.as_ref().filter(|failure| failure.is_recent()) {
+            return Err(copy(&failure.error));
         }
         orders.failed = None;
         loop {
             if let Some(file) = orders.ready.take() {
                 orders.target = 0;
+                orders.urgent = false;
                 return Ok(file);
             }
-            if let Some((_, error)) = &orders.failed {
-                return Err(copy(error));
+            if let Some(failure) = &orders.failed {
+                let error = copy(&failure.error);
+                orders.urgent = false;
+                return Err(error);
             }
             orders.target = self.bytes;
+            orders.urgent = true;
             self.shared.changed.notify_all();
             orders = self
                 .shared
@@ -190,7 +218,7 @@ struct Worker {
 }
 
 enum Order {
-    Prepare,
+    Prepare { urgent: bool },
     Carry(Chore),
     Stop,
 }
@@ -199,7 +227,7 @@ impl Worker {
     fn run(mut self) {
         loop {
             match self.next_order() {
-                Order::Prepare => self.prepare(),
+                Order::Prepare { urgent } => self.prepare(urgent),
                 Order::Carry(chore) => self.carry(chore),
                 Order::Stop => break,
             }
@@ -223,7 +251,9 @@ impl Worker {
                 return Order::Stop;
             }
             if orders.ready.is_none() && orders.failed.is_none() && done < orders.target {
-                return Order::Prepare;
+                return Order::Prepare {
+                    urgent: orders.urgent,
+                };
             }
             orders = self
                 .shared
@@ -234,8 +264,8 @@ impl Worker {
     }
 
     /// Prepares one more chunk.
-    fn prepare(&mut self) {
-        match self.prepare_chunk() {
+    fn prepare(&mut self, urgent: bool) {
+        match self.prepare_chunk(urgent) {
             Ok(None) => {}
             Ok(Some(file)) => {
                 self.shared.orders().ready = Some(file);
@@ -245,13 +275,13 @@ impl Worker {
                 if let Some((file, _)) = self.unfinished.take() {
                     self.remove(&file.path);
                 }
-                self.shared.orders().failed = Some((Instant::now(), error));
+                self.shared.orders().failed = Some(Failure::now(error));
                 self.shared.changed.notify_all();
             }
         }
     }
 
-    fn prepare_chunk(&mut self) -> io::Result<Option<PreparedFile>> {
+    fn prepare_chunk(&mut self, urgent: bool) -> io::Result<Option<PreparedFile>> {
         static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
         let (file, done) = match self.unfinished.take() {
             Some(unfinished) => unfinished,
@@ -266,10 +296,13 @@ impl Worker {
         let chunk = (self.bytes - *done).min(CHUNK_BYTES as u64);
         let zeros = &ZEROS[..usize::try_from(chunk).expect("a chunk fits in memory")];
         file.file.write_at(zeros, *done)?;
-        // Synced chunk by chunk: one large sync at the end would hold up everyone on the disk.
-        file.file.sync()?;
         *done += chunk;
         let finished = *done == self.bytes;
+        // Synced chunk by chunk: one large sync at the end would hold up everyone on the disk. When
+        // somebody is held up anyway, one sync is the quickest.
+        if finished || !urgent {
+            file.file.sync()?;
+        }
         Ok(self.unfinished.take_if(|_| finished).map(|(file, _)| file))
     }
 

@@ -53,13 +53,19 @@ impl NodeProcess {
         panic!("bitcoind did not start in {START_ATTEMPTS} attempts: {failure}");
     }
 
-    /// Starts it again on the same ports.
+    /// Starts it again on the same ports. Another program may have a connection from one of them
+    /// for a moment, so this is tried more than once as well.
     pub(super) fn start_again(&mut self, folder: &Path) {
-        self.kill();
-        self.child = spawn(folder, self.ports, &self.arguments);
-        if let Err(error) = self.wait_until_ready(folder) {
-            panic!("bitcoind did not start again: {error}");
+        let mut failure = String::new();
+        for _ in 0..START_ATTEMPTS {
+            self.kill();
+            self.child = spawn(folder, self.ports, &self.arguments);
+            match self.wait_until_ready(folder) {
+                Ok(()) => return,
+                Err(error) => failure = error,
+            }
         }
+        panic!("bitcoind did not start again in {START_ATTEMPTS} attempts: {failure}");
     }
 
     pub(super) fn ports(&self) -> Ports {
@@ -101,9 +107,21 @@ impl NodeProcess {
                 return None;
             }
             let client = Client::new(&url, Auth::CookieFile(self.cookie.clone())).ok()?;
-            client.get_block_count().ok().map(|_| Ok(()))
+            client.get_block_count().ok()?;
+            Some(publishes(&client))
         })
         .map_err(|error| format!("{error}: {}", last_words(folder)))
+    }
+}
+
+/// A node that cannot bind a ZMQ address says so in its log and goes on without it.
+fn publishes(client: &Client) -> Result<(), String> {
+    let topics: serde_json::Value = client
+        .call("getzmqnotifications", &[])
+        .map_err(|error| error.to_string())?;
+    match topics.as_array().map_or(0, Vec::len) {
+        2 => Ok(()),
+        _ => Err(format!("the node publishes {topics}")),
     }
 }
 

@@ -97,7 +97,7 @@ pub(crate) async fn show_queue(wallet: &Wallet, output: &Output) -> anyhow::Resu
     let queue = wallet.get_queue().await?;
     output.show(
         &format!(
-            "{} of {} messages, {} of {} bytes, {} parked, acknowledged through {}",
+            "{} messages (at most {}), {} bytes (at most {}), {} parked, acknowledged through {}",
             queue.messages,
             queue.messages_max,
             queue.bytes,

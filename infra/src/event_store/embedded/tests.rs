@@ -1,5 +1,7 @@
 //! The embedded log on a disk that fails at a chosen operation.
 
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
