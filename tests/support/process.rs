@@ -29,10 +29,19 @@ pub fn binaries() -> &'static Path {
             .ancestors()
             .find(|folder| folder.ends_with("debug") || folder.ends_with("release"))
             .expect("tests lie in the folder of their profile");
-        let target = profile_folder.parent().expect("a profile lies in the target folder");
+        let target = profile_folder
+            .parent()
+            .expect("a profile lies in the target folder");
         let mut build = Command::new(env!("CARGO"));
         build
-            .args(["build", "--quiet", "--workspace", "--all-features", "--bins", "--tests"])
+            .args([
+                "build",
+                "--quiet",
+                "--workspace",
+                "--all-features",
+                "--bins",
+                "--tests",
+            ])
             .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -123,7 +132,10 @@ impl ServerProcess {
     pub fn stop(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(status.is_ok_and(|status| status.success()), "the server takes SIGTERM");
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "the server takes SIGTERM"
+        );
         self.wait_for_exit(STOP_DEADLINE)
     }
 
@@ -137,7 +149,11 @@ impl ServerProcess {
             if let Some(status) = self.child.try_wait().expect("the server is our child") {
                 return status.code();
             }
-            assert!(Instant::now() < until, "the server is still running: {}", self.log_tail());
+            assert!(
+                Instant::now() < until,
+                "the server is still running: {}",
+                self.log_tail()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -166,8 +182,16 @@ impl ServerProcess {
         let until = Instant::now() + START_DEADLINE;
         while TcpStream::connect(self.api).is_err() {
             let ended = self.child.try_wait().expect("the server is our child");
-            assert!(ended.is_none(), "the server ended at start: {}", self.log_tail());
-            assert!(Instant::now() < until, "the server does not listen: {}", self.log_tail());
+            assert!(
+                ended.is_none(),
+                "the server ended at start: {}",
+                self.log_tail()
+            );
+            assert!(
+                Instant::now() < until,
+                "the server does not listen: {}",
+                self.log_tail()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
