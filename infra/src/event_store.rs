@@ -151,7 +151,8 @@ pub trait EventStore: Send + Sync + 'static {
         erase: Vec<PayloadId>,
     ) -> Result<Appended, LogError>;
 
-    /// Reads up to `max` events of `stream` from `from` on, by ascending revision.
+    /// Reads up to `max` events of `stream` from `from` on, by ascending revision. A page has a
+    /// bound in bytes as well, so only [`RecordedPage::end_of_stream`] tells that nothing follows.
     ///
     /// # Errors
     /// [`LogError`] when the log cannot be read.
@@ -163,7 +164,7 @@ pub trait EventStore: Send + Sync + 'static {
     ) -> Result<RecordedPage, LogError>;
 
     /// Reads up to `max` events of `stream` by descending revision, from `from` (or from the end
-    /// of the stream) on.
+    /// of the stream) on. Bounded in bytes like [`Self::read_stream`].
     ///
     /// # Errors
     /// [`LogError`] when the log cannot be read.

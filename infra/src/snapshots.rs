@@ -157,7 +157,8 @@ impl Snapshots {
         stop: CancellationToken,
     ) {
         let snapshots = Arc::new(self);
-        let mut saved = model.positions().borrow().applied;
+        // Counted from the start of the process, when the model was what the files say.
+        let mut saved = 0;
         let mut waited = Duration::ZERO;
         loop {
             let look_every = LOOK_EVERY.min(policy.interval);

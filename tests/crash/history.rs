@@ -42,21 +42,38 @@ pub(crate) fn faults(sent: &[Sent], inboxes: &[Inbox]) -> Vec<String> {
         for (index, message) in inbox.messages.iter().enumerate() {
             let (sender, number) = message.tag;
             if message.seq != index as u64 + 1 {
-                faults.push(format!("queue {}: seq {} in place {}", inbox.recipient, message.seq, index + 1));
+                faults.push(format!(
+                    "queue {}: seq {} in place {}",
+                    inbox.recipient,
+                    message.seq,
+                    index + 1
+                ));
             }
             if !wanted.contains(&message.tag) {
-                faults.push(format!("queue {}: {:?} was never sent there", inbox.recipient, message.tag));
+                faults.push(format!(
+                    "queue {}: {:?} was never sent there",
+                    inbox.recipient, message.tag
+                ));
             }
             if !got.insert(message.tag) {
-                faults.push(format!("queue {}: {:?} came twice", inbox.recipient, message.tag));
+                faults.push(format!(
+                    "queue {}: {:?} came twice",
+                    inbox.recipient, message.tag
+                ));
             }
             let before = last_of_sender.insert(sender, number);
             if before.is_some_and(|before| before > number) {
-                faults.push(format!("queue {}: {:?} came after a later one", inbox.recipient, message.tag));
+                faults.push(format!(
+                    "queue {}: {:?} came after a later one",
+                    inbox.recipient, message.tag
+                ));
             }
         }
         for lost in wanted.difference(&got) {
-            faults.push(format!("queue {}: {lost:?} was accepted and is lost", inbox.recipient));
+            faults.push(format!(
+                "queue {}: {lost:?} was accepted and is lost",
+                inbox.recipient
+            ));
         }
     }
     faults
@@ -67,25 +84,44 @@ mod tests {
     use super::*;
 
     const SENT: [Sent; 2] = [
-        Sent { tag: (0, 1), recipient: 0 },
-        Sent { tag: (0, 2), recipient: 0 },
+        Sent {
+            tag: (0, 1),
+            recipient: 0,
+        },
+        Sent {
+            tag: (0, 2),
+            recipient: 0,
+        },
     ];
 
     fn inbox(messages: &[(u64, Tag)]) -> Vec<Inbox> {
-        let messages = messages.iter().map(|&(seq, tag)| Received { seq, tag }).collect();
-        vec![Inbox { recipient: 0, messages, faults: Vec::new() }]
+        let messages = messages
+            .iter()
+            .map(|&(seq, tag)| Received { seq, tag })
+            .collect();
+        vec![Inbox {
+            recipient: 0,
+            messages,
+            faults: Vec::new(),
+        }]
     }
 
     #[test]
     fn finds_no_fault_in_a_correct_history() {
-        assert_eq!(faults(&SENT, &inbox(&[(1, (0, 1)), (2, (0, 2))])), Vec::<String>::new());
+        assert_eq!(
+            faults(&SENT, &inbox(&[(1, (0, 1)), (2, (0, 2))])),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
     fn reports_a_lost_a_doubled_a_foreign_and_a_reordered_message() {
         let reports = |messages: &[(u64, Tag)], word: &str| {
             let faults = faults(&SENT, &inbox(messages));
-            assert!(faults.iter().any(|fault| fault.contains(word)), "{word}: {faults:?}");
+            assert!(
+                faults.iter().any(|fault| fault.contains(word)),
+                "{word}: {faults:?}"
+            );
         };
         reports(&[(1, (0, 1))], "lost");
         reports(&[(1, (0, 1)), (2, (0, 2)), (3, (0, 2))], "twice");

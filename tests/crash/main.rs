@@ -28,9 +28,10 @@ const SENDERS: usize = 4;
 const LIFE_MS: (u64, u64) = (20, 600);
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
+    std::env::var(name).ok().map_or(default, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is a number, not {text}"))
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,7 +40,10 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     let seed = setting("SATPOST_CRASH_SEED", u64::from(std::process::id()));
     println!("SATPOST_CRASH_SEED={seed} SATPOST_CRASH_ROUNDS={rounds}");
     let folder = tempfile::tempdir().unwrap();
-    let mut server = ServerProcess::start(&folder.path().join("satpost"), &["--network".to_owned(), "regtest".to_owned()]);
+    let mut server = ServerProcess::start(
+        &folder.path().join("satpost"),
+        &["--network".to_owned(), "regtest".to_owned()],
+    );
     let stop = Arc::new(AtomicBool::new(false));
 
     let mut recipients = Vec::new();
@@ -78,7 +82,10 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     }
     let faults = history::faults(&sent, &received);
     println!("{} messages sent over {rounds} kills", sent.len());
-    assert!(sent.len() as u64 > rounds, "too little happened to show anything");
+    assert!(
+        sent.len() as u64 > rounds,
+        "too little happened to show anything"
+    );
     assert_eq!(faults, Vec::<String>::new(), "SATPOST_CRASH_SEED={seed}");
     assert_eq!(server.stop(), Some(0), "{}", server.log_tail());
     rebuilt_projections_equal_the_live_ones(&server);
@@ -91,7 +98,11 @@ fn rebuilt_projections_equal_the_live_ones(server: &ServerProcess) {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn seed_bytes(seed: u64) -> [u8; 32] {

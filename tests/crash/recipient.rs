@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use satpost_api_types::messages::{AcknowledgeMessagesRequest, AcknowledgeThrough, Delivery, FetchMessagesResponse};
+use satpost_api_types::messages::{
+    AcknowledgeMessagesRequest, AcknowledgeThrough, Delivery, FetchMessagesResponse,
+};
 use satpost_client::http::{FetchMessages, HttpClient};
 use satpost_client::keys::{IdentitySecret, MessagingSecret};
 use satpost_domain::MessagingKey;
@@ -40,8 +42,17 @@ impl Recipient {
             .await
             .expect("the server takes a new client");
         let chains = BTreeMap::from([(0, chain_start(&messaging.public()))]);
-        let inbox = Inbox { recipient: number, ..Inbox::default() };
-        Self { http, messaging, inbox, chains, acknowledged: 0 }
+        let inbox = Inbox {
+            recipient: number,
+            ..Inbox::default()
+        };
+        Self {
+            http,
+            messaging,
+            inbox,
+            chains,
+            acknowledged: 0,
+        }
     }
 
     pub(crate) fn key(&self) -> MessagingKey {
@@ -65,7 +76,10 @@ impl Recipient {
 
     /// Fetches a page, stores it, acknowledges it. How many were in the page; nothing when the server did not answer.
     async fn read_some(&mut self) -> Option<usize> {
-        let fetch = FetchMessages { after: self.acknowledged, ..FetchMessages::default() };
+        let fetch = FetchMessages {
+            after: self.acknowledged,
+            ..FetchMessages::default()
+        };
         let page = match self.http.fetch_messages(&self.messaging, fetch).await {
             Ok(Some(page)) => page,
             Ok(None) => return Some(0),
@@ -79,9 +93,16 @@ impl Recipient {
             through,
             chain: self.chains[&through].to_string(),
         });
-        match self.http.acknowledge_messages(&self.messaging, &request).await {
+        match self
+            .http
+            .acknowledge_messages(&self.messaging, &request)
+            .await
+        {
             Ok(_) => self.acknowledged = through,
-            Err(error) => assert!(!is_final(&error), "the server refuses an acknowledgement: {error}"),
+            Err(error) => assert!(
+                !is_final(&error),
+                "the server refuses an acknowledgement: {error}"
+            ),
         }
         Some(page.messages.len())
     }
@@ -89,16 +110,24 @@ impl Recipient {
     /// Takes over what is new and compares what came before. The last message of the page.
     fn store(&mut self, page: &FetchMessagesResponse) -> Option<u64> {
         for delivery in &page.messages {
-            let received = Received { seq: delivery.seq, tag: self.open(delivery) };
+            let received = Received {
+                seq: delivery.seq,
+                tag: self.open(delivery),
+            };
             if delivery.seq <= self.acknowledged {
-                self.fault(format!("message {} came back after its acknowledgement", delivery.seq));
+                self.fault(format!(
+                    "message {} came back after its acknowledgement",
+                    delivery.seq
+                ));
             }
             let known = usize::try_from(delivery.seq - 1)
                 .ok()
                 .and_then(|index| self.inbox.messages.get(index).copied());
             match known {
                 None => self.inbox.messages.push(received),
-                Some(known) if known != received => self.fault(format!("{known:?} became {received:?}")),
+                Some(known) if known != received => {
+                    self.fault(format!("{known:?} became {received:?}"))
+                }
                 Some(_) => {}
             }
         }
@@ -106,7 +135,10 @@ impl Recipient {
     }
 
     fn open(&mut self, delivery: &Delivery) -> Tag {
-        let body = delivery.body.as_deref().and_then(|text| STANDARD.decode(text).ok());
+        let body = delivery
+            .body
+            .as_deref()
+            .and_then(|text| STANDARD.decode(text).ok());
         let Some(body) = body.filter(|body| body.len() >= 16) else {
             self.fault(format!("message {} has no body", delivery.seq));
             return (usize::MAX, 0);
@@ -117,12 +149,20 @@ impl Recipient {
         if chain.map(|chain| chain.to_string()).as_ref() != Some(&delivery.chain) {
             self.fault(format!("the chain breaks at message {}", delivery.seq));
         }
-        self.chains.insert(delivery.seq, delivery.chain.parse().expect("a chain value"));
-        let number = |range: std::ops::Range<usize>| u64::from_be_bytes(body[range].try_into().expect("8 bytes"));
-        (usize::try_from(number(0..8)).expect("few senders"), number(8..16))
+        self.chains
+            .insert(delivery.seq, delivery.chain.parse().expect("a chain value"));
+        let number = |range: std::ops::Range<usize>| {
+            u64::from_be_bytes(body[range].try_into().expect("8 bytes"))
+        };
+        (
+            usize::try_from(number(0..8)).expect("few senders"),
+            number(8..16),
+        )
     }
 
     fn fault(&mut self, fault: String) {
-        self.inbox.faults.push(format!("queue {}: {fault}", self.inbox.recipient));
+        self.inbox
+            .faults
+            .push(format!("queue {}: {fault}", self.inbox.recipient));
     }
 }

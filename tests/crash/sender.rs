@@ -42,7 +42,12 @@ impl Sender {
         http.register_client(&identity, &MessagingSecret::derive(&seed, 0))
             .await
             .expect("the server takes a new client");
-        Self { number, http, identity, queues }
+        Self {
+            number,
+            http,
+            identity,
+            queues,
+        }
     }
 
     /// Writes until told to stop; returns what it wrote. Every message in the list was accepted.
@@ -52,9 +57,13 @@ impl Sender {
             if stop.load(Ordering::SeqCst) {
                 break;
             }
-            let recipient = (self.number + usize::try_from(number).expect("few messages")) % self.queues.len();
+            let recipient =
+                (self.number + usize::try_from(number).expect("few messages")) % self.queues.len();
             self.send_until_certain(recipient, number).await;
-            sent.push(Sent { tag: (self.number, number), recipient });
+            sent.push(Sent {
+                tag: (self.number, number),
+                recipient,
+            });
         }
         sent
     }

@@ -13,6 +13,10 @@ use satpost_domain::ids::{BlockHash, ScriptHash, Txid};
 use satpost_domain::limits::REORG_BLOCKS_MAX;
 use satpost_domain::time::Timestamp;
 
+mod node;
+
+use node::Node;
+
 const GENESIS: BlockHash = BlockHash::new([0; 32]);
 const AT: Timestamp = Timestamp::from_millis(7);
 /// How many transactions there are; numbers 2n and 2n+1 spend the same output.
@@ -47,72 +51,6 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(depth, lost)| Happening::Reorganise { depth, lost }),
         2 => Just(Happening::Reconcile),
     ]
-}
-
-/// The truth, in the simplest form.
-struct Node {
-    /// The best chain from block 0 on, with the transactions of each block.
-    blocks: Vec<(BlockHash, Vec<u8>)>,
-    mempool: BTreeSet<u8>,
-    blocks_made: u64,
-    /// The greatest height so far: what is far enough below it may be forgotten.
-    highest: usize,
-}
-
-impl Node {
-    fn new() -> Self {
-        let mut node = Self {
-            blocks: vec![(GENESIS, Vec::new())],
-            mempool: BTreeSet::new(),
-            blocks_made: 0,
-            highest: 0,
-        };
-        for _ in 0..5 {
-            node.mine(Vec::new());
-        }
-        node
-    }
-
-    fn mine(&mut self, transactions: Vec<u8>) {
-        self.blocks_made += 1;
-        let mut hash = [0xb1; 32];
-        hash[..8].copy_from_slice(&self.blocks_made.to_be_bytes());
-        self.blocks.push((BlockHash::new(hash), transactions));
-        self.highest = self.highest.max(self.blocks.len() - 1);
-    }
-
-    fn tip(&self) -> BlockRef {
-        self.at(self.blocks.len() - 1)
-    }
-
-    fn at(&self, height: usize) -> BlockRef {
-        BlockRef {
-            height: u32::try_from(height).unwrap(),
-            hash: self.blocks[height].0,
-        }
-    }
-
-    fn has(&self, block: &BlockRef) -> bool {
-        self.blocks
-            .get(block.height as usize)
-            .is_some_and(|(hash, _)| *hash == block.hash)
-    }
-
-    /// Where a transaction is confirmed.
-    fn block_of(&self, transaction: u8) -> Option<BlockRef> {
-        let height = self
-            .blocks
-            .iter()
-            .position(|(_, transactions)| transactions.contains(&transaction))?;
-        Some(self.at(height))
-    }
-
-    /// True when the output a transaction spends is spent in a block.
-    fn is_spent(&self, transaction: u8) -> bool {
-        [transaction, transaction ^ 1]
-            .into_iter()
-            .any(|either| self.block_of(either).is_some())
-    }
 }
 
 fn txid(transaction: u8) -> Txid {

@@ -30,7 +30,10 @@ impl Step {
 pub(crate) fn story() -> Vec<Step> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     let steps = parse(&fs::read_to_string(path).unwrap());
-    assert!(steps.len() > 10, "the story of the README is gone: {steps:?}");
+    assert!(
+        steps.len() > 10,
+        "the story of the README is gone: {steps:?}"
+    );
     steps
 }
 
@@ -46,7 +49,10 @@ fn parse(text: &str) -> Vec<Step> {
                 expected: Vec::new(),
             });
         } else if in_story && let Some(step) = steps.last_mut() {
-            let pieces = line.split('…').map(str::trim).filter(|piece| !piece.is_empty());
+            let pieces = line
+                .split('…')
+                .map(str::trim)
+                .filter(|piece| !piece.is_empty());
             step.expected.extend(pieces.map(str::to_owned));
         }
     }

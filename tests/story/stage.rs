@@ -53,7 +53,13 @@ impl Stage {
         let flags = [
             ("--network", "regtest".to_owned()),
             ("--node-rpc-url", format!("http://{rpc}")),
-            ("--node-rpc-cookie", node_dir.join("regtest/.cookie").to_string_lossy().into_owned()),
+            (
+                "--node-rpc-cookie",
+                node_dir
+                    .join("regtest/.cookie")
+                    .to_string_lossy()
+                    .into_owned(),
+            ),
             ("--node-zmq-sequence", format!("tcp://{sequence}")),
             ("--node-zmq-rawtx", format!("tcp://{rawtx}")),
             ("--push-allow", "127.0.0.1".to_owned()),
@@ -136,26 +142,36 @@ impl Stage {
 
     /// Runs a line in the folder of the stage; variables of earlier lines are there.
     fn shell(&self, line: &str) -> Output {
-        let line = line.replace("http://127.0.0.1:8422", &format!("http://{}", self.push_address));
+        let line = line.replace(
+            "http://127.0.0.1:8422",
+            &format!("http://{}", self.push_address),
+        );
         let variables = self.folder.path().join("variables");
         let script = format!(
             "set -eu -o pipefail; cd {checkout:?}; [ ! -f {variables:?} ] || . {variables:?}\n{line}\n\
              [ -z \"${{address:-}}\" ] || printf 'address=%s\\n' \"$address\" > {variables:?}",
             checkout = self.checkout,
         );
-        let script = script.replace("--home ", &format!("--home {}/", self.folder.path().display()));
+        let script = script.replace(
+            "--home ",
+            &format!("--home {}/", self.folder.path().display()),
+        );
         let path = format!(
             "{}:{}",
             binaries().display(),
             std::env::var("PATH").unwrap_or_default()
         );
-        node_script_environment(&mut Command::new("bash"), &self.node_ports, &self.folder.path().join("node"))
-            .args(["-c", &script])
-            .env("PATH", path)
-            .env("SATPOST_SERVER", self.server.url())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        node_script_environment(
+            &mut Command::new("bash"),
+            &self.node_ports,
+            &self.folder.path().join("node"),
+        )
+        .args(["-c", &script])
+        .env("PATH", path)
+        .env("SATPOST_SERVER", self.server.url())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
     }
 }
 
@@ -178,12 +194,19 @@ fn node_script(checkout: &Path, ports: &[SocketAddr; 3], dir: &Path) -> Command 
     command
 }
 
-fn node_script_environment<'a>(command: &'a mut Command, ports: &[SocketAddr; 3], dir: &Path) -> &'a mut Command {
+fn node_script_environment<'a>(
+    command: &'a mut Command,
+    ports: &[SocketAddr; 3],
+    dir: &Path,
+) -> &'a mut Command {
     let [rpc, sequence, rawtx] = ports;
     command
         .env("SATPOST_NODE_DIR", dir)
         .env("SATPOST_NODE_RPC_PORT", rpc.port().to_string())
-        .env("SATPOST_NODE_ZMQ_SEQUENCE_PORT", sequence.port().to_string())
+        .env(
+            "SATPOST_NODE_ZMQ_SEQUENCE_PORT",
+            sequence.port().to_string(),
+        )
         .env("SATPOST_NODE_ZMQ_RAWTX_PORT", rawtx.port().to_string())
 }
 
@@ -209,5 +232,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
 }

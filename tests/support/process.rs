@@ -15,7 +15,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
 /// The folder of the binaries, after building them in the profile of this test.
 ///
-/// Cargo builds binaries by itself only for tests of their own package.
+/// Cargo builds binaries by itself only for tests of their own package. Asked for together with all
+/// tests, they are the ones a run over the whole workspace has built already.
 ///
 /// # Panics
 /// When they do not build.
@@ -28,10 +29,20 @@ pub fn binaries() -> &'static Path {
             .ancestors()
             .find(|folder| folder.ends_with("debug") || folder.ends_with("release"))
             .expect("tests lie in the folder of their profile");
-        let target = profile_folder.parent().expect("a profile lies in the target folder");
+        let target = profile_folder
+            .parent()
+            .expect("a profile lies in the target folder");
         let mut build = Command::new(env!("CARGO"));
         build
-            .args(["build", "--quiet", "--workspace", "--all-features", "--bins", "--target-dir"])
+            .args([
+                "build",
+                "--quiet",
+                "--workspace",
+                "--all-features",
+                "--bins",
+                "--tests",
+            ])
+            .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         if profile_folder.ends_with("release") {
@@ -121,7 +132,10 @@ impl ServerProcess {
     pub fn stop(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(status.is_ok_and(|status| status.success()), "the server takes SIGTERM");
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "the server takes SIGTERM"
+        );
         self.wait_for_exit(STOP_DEADLINE)
     }
 
@@ -135,7 +149,11 @@ impl ServerProcess {
             if let Some(status) = self.child.try_wait().expect("the server is our child") {
                 return status.code();
             }
-            assert!(Instant::now() < until, "the server is still running: {}", self.log_tail());
+            assert!(
+                Instant::now() < until,
+                "the server is still running: {}",
+                self.log_tail()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -164,8 +182,16 @@ impl ServerProcess {
         let until = Instant::now() + START_DEADLINE;
         while TcpStream::connect(self.api).is_err() {
             let ended = self.child.try_wait().expect("the server is our child");
-            assert!(ended.is_none(), "the server ended at start: {}", self.log_tail());
-            assert!(Instant::now() < until, "the server does not listen: {}", self.log_tail());
+            assert!(
+                ended.is_none(),
+                "the server ended at start: {}",
+                self.log_tail()
+            );
+            assert!(
+                Instant::now() < until,
+                "the server does not listen: {}",
+                self.log_tail()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }

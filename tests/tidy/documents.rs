@@ -33,7 +33,10 @@ fn markdown_files() -> Vec<PathBuf> {
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .collect();
-    assert!(files.len() > 10, "the list of documents is not complete: {files:?}");
+    assert!(
+        files.len() > 10,
+        "the list of documents is not complete: {files:?}"
+    );
     files
 }
 
@@ -53,7 +56,15 @@ fn code_spans(text: &str) -> Vec<String> {
 
 fn looks_like_a_path(span: &str) -> bool {
     let known_roots = [
-        "domain/", "commands/", "projections/", "api/", "infra/", "tests/", "docs/", "scripts/", ".ci/",
+        "domain/",
+        "commands/",
+        "projections/",
+        "api/",
+        "infra/",
+        "tests/",
+        "docs/",
+        "scripts/",
+        ".ci/",
     ];
     known_roots.iter().any(|root| span.starts_with(root))
         && !span.contains([' ', '<', '*', '{', '…'])
@@ -63,7 +74,10 @@ fn looks_like_a_path(span: &str) -> bool {
 fn paths_in_documents_exist() {
     for file in markdown_files() {
         let text = fs::read_to_string(checkout().join(&file)).unwrap();
-        for span in code_spans(&text).iter().filter(|span| looks_like_a_path(span)) {
+        for span in code_spans(&text)
+            .iter()
+            .filter(|span| looks_like_a_path(span))
+        {
             assert!(
                 checkout().join(span).exists(),
                 "{} names {span}, which does not exist",
@@ -107,7 +121,10 @@ fn every_direct_dependency_is_explained() {
         .filter_map(|line| line.split_once(" = ").map(|(name, _)| name.trim()))
         .filter(|name| !name.starts_with("satpost-"))
         .collect();
-    assert!(names.len() > 20, "the list of dependencies is not complete: {names:?}");
+    assert!(
+        names.len() > 20,
+        "the list of dependencies is not complete: {names:?}"
+    );
     for name in &names {
         assert!(
             page.contains(&format!("| `{name}` |")),

@@ -13,10 +13,18 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("satpost-api-types", &[]),
         (
             "satpost-api",
-            &["satpost-api-types", "satpost-commands", "satpost-domain", "satpost-projections"],
+            &[
+                "satpost-api-types",
+                "satpost-commands",
+                "satpost-domain",
+                "satpost-projections",
+            ],
         ),
         ("satpost-client", &["satpost-api-types", "satpost-domain"]),
-        ("satpost-cli", &["satpost-api-types", "satpost-client", "satpost-domain"]),
+        (
+            "satpost-cli",
+            &["satpost-api-types", "satpost-client", "satpost-domain"],
+        ),
         (
             "satpost-infra",
             &[
@@ -50,9 +58,9 @@ fn dependencies_point_inwards() {
     for package in metadata.workspace_packages() {
         let name = package.name.as_str();
         seen.push(name.to_owned());
-        let inner = allowed
-            .get(name)
-            .unwrap_or_else(|| panic!("crate {name} is not in the layer table of tests/tidy/layers.rs"));
+        let inner = allowed.get(name).unwrap_or_else(|| {
+            panic!("crate {name} is not in the layer table of tests/tidy/layers.rs")
+        });
         for dependency in &package.dependencies {
             let of_this_house = dependency.name.starts_with("satpost-");
             // A dev-dependency may point outwards only within tests, which is a crate of its own.
@@ -65,7 +73,11 @@ fn dependencies_point_inwards() {
             }
         }
     }
-    assert_eq!(seen.len(), allowed.len(), "a crate of the table is gone: {seen:?}");
+    assert_eq!(
+        seen.len(),
+        allowed.len(),
+        "a crate of the table is gone: {seen:?}"
+    );
 }
 
 /// Crates that bring I/O, clocks or randomness; the domain may not see them.

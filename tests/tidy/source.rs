@@ -21,12 +21,17 @@ fn rust_files() -> Vec<PathBuf> {
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .collect();
-    assert!(files.len() > 50, "the list of source files is not complete: {}", files.len());
+    assert!(
+        files.len() > 50,
+        "the list of source files is not complete: {}",
+        files.len()
+    );
     files
 }
 
 fn read(path: &Path) -> String {
-    fs::read_to_string(checkout().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    fs::read_to_string(checkout().join(path))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 #[test]
@@ -59,7 +64,9 @@ fn only_identifiers_of_the_domain_carry_serde() {
         if !path.starts_with("domain/src") {
             continue;
         }
-        let allowed = DOMAIN_FILES_WITH_SERDE.iter().any(|file| path == Path::new(file));
+        let allowed = DOMAIN_FILES_WITH_SERDE
+            .iter()
+            .any(|file| path == Path::new(file));
         assert!(
             allowed || !read(&path).contains("serde"),
             "{} uses serde; see docs/adr/0001-identifiers-carry-serde.md",
@@ -82,7 +89,11 @@ fn no_test_is_ignored() {
 
 #[test]
 fn nothing_is_left_to_be_done_in_a_comment() {
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X:"),
+    ];
     for path in rust_files() {
         let text = read(&path);
         for mark in marks {

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::aggregate::Aggregate;
-use crate::ids::{BlockHash, EventId, ScriptHash, Txid};
-use crate::limits::REORG_BLOCKS_MAX;
+use crate::ids::{BlockHash, ScriptHash, Txid};
 use crate::time::Timestamp;
+
+mod forgetting;
+mod ids;
 
 const AT: Timestamp = Timestamp::from_millis(1_000);
 const GENESIS: BlockHash = BlockHash::new([0x6e; 32]);
@@ -453,113 +455,4 @@ fn notes_a_gap_once_until_it_is_restored() {
     assert!(chain.gap_open());
     assert_eq!(when(&mut chain, &restored).len(), 1);
     assert!(!chain.gap_open());
-}
-
-/// Connects empty blocks on top of the tip.
-fn bury(chain: &mut Chain, blocks: usize) {
-    for _ in 0..blocks {
-        let tip = chain.tip().expect("the chain is started");
-        when(chain, &connect(block(tip.height + 1, 0), tip, vec![]));
-    }
-}
-
-#[test]
-fn forgets_a_transaction_below_the_deepest_reorganisation_but_not_its_coin() {
-    let mut chain = given(&[
-        start(),
-        connect(block(101, 0), block(100, 0), vec![payment(1, &[4])]),
-    ]);
-    bury(&mut chain, REORG_BLOCKS_MAX);
-    assert!(chain.tracked(&txid(1)).is_some());
-    assert_eq!(chain.recent_blocks().len(), REORG_BLOCKS_MAX + 1);
-    bury(&mut chain, 1);
-    assert!(chain.tracked(&txid(1)).is_none());
-    assert_eq!(chain.recent_blocks().len(), REORG_BLOCKS_MAX + 1);
-    assert!(chain.coin(&outpoint(1, 4)).is_some());
-}
-
-#[test]
-fn forgets_a_coin_with_the_transaction_that_spent_it() {
-    let spender = Sighting {
-        inputs: vec![outpoint(1, 4)],
-        ..payment(2, &[5])
-    };
-    let mut chain = given(&[
-        start(),
-        connect(
-            block(101, 0),
-            block(100, 0),
-            vec![payment(1, &[4]), spender],
-        ),
-    ]);
-    bury(&mut chain, REORG_BLOCKS_MAX);
-    assert!(chain.coin(&outpoint(1, 4)).is_some());
-    bury(&mut chain, 1);
-    assert!(chain.coin(&outpoint(1, 4)).is_none());
-    assert!(chain.coin(&outpoint(2, 5)).is_some());
-}
-
-#[test]
-fn forgets_a_transaction_that_never_came_back_with_its_coins() {
-    let mut chain = given(&[start(), see(vec![payment(1, &[4])]), evict(1)]);
-    bury(&mut chain, REORG_BLOCKS_MAX);
-    assert!(chain.tracked(&txid(1)).is_some());
-    bury(&mut chain, 1);
-    assert!(chain.tracked(&txid(1)).is_none());
-    assert!(chain.coin(&outpoint(1, 4)).is_none());
-}
-
-#[test]
-fn keeps_a_transaction_that_waits_in_the_mempool() {
-    let mut chain = given(&[start(), see(vec![payment(1, &[4])])]);
-    bury(&mut chain, REORG_BLOCKS_MAX + 1);
-    assert!(chain.is_in_mempool(&txid(1)));
-}
-
-#[test]
-fn gives_the_same_event_the_same_id_on_every_server() {
-    let id: EventId = event_id(GENESIS, &confirmed(1, 4, block(101, 0)));
-    let elsewhere = ChainEvent::TransactionConfirmed {
-        txid: txid(1),
-        // Another server may know more of the coins that the transaction spends.
-        touch: Touch {
-            spent_sat: 9,
-            ..pays(4)
-        },
-        inputs: vec![],
-        block: block(101, 0),
-        index: 3,
-    };
-    assert_eq!(event_id(GENESIS, &elsewhere), id);
-    // Stored ids are a promise: this one was computed by hand and must never change.
-    assert_eq!(id.to_string(), "d6a0248a564f9774afe96d45e2e5d393");
-}
-
-#[test]
-fn gives_different_events_different_ids() {
-    let at = block(101, 0);
-    let unconfirmed = ChainEvent::TransactionUnconfirmed {
-        txid: txid(1),
-        script_hash: script(4),
-        block: at,
-    };
-    let events = [
-        confirmed(1, 4, at),
-        confirmed(1, 4, block(101, 1)),
-        confirmed(1, 5, at),
-        confirmed(2, 4, at),
-        unconfirmed,
-        seen(1, 4, 1),
-        seen(1, 4, 2),
-        evicted(1, 4, 1),
-        connected(at, block(100, 0)),
-        ChainEvent::BlockDisconnected { block: at },
-    ];
-    let ids: std::collections::BTreeSet<EventId> = events
-        .iter()
-        .map(|event| event_id(GENESIS, event))
-        .collect();
-    assert_eq!(ids.len(), events.len());
-    let elsewhere = event_id(BlockHash::new([0; 32]), &events[0]);
-    assert!(!ids.contains(&elsewhere));
 }
