@@ -10,7 +10,7 @@ use satpost_domain::chain::{
 };
 use satpost_domain::client::{Client, ClientCommand, ClientEvent, PushDeathReason};
 use satpost_domain::hash::sha256;
-use satpost_domain::ids::{BlockHash, Txid};
+use satpost_domain::ids::{BlockHash, ScriptHash, Txid};
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, ParkReason};
 use satpost_domain::network::Network;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
@@ -103,6 +103,30 @@ pub(crate) enum Happening {
     },
 }
 
+/// What every history begins with, so that the rest of it meets something: clients that can be
+/// woken, with a few scripts, and a chain.
+pub(crate) fn opening() -> Vec<Happening> {
+    use Happening as H;
+    let clients = (0..CLIENTS).flat_map(|client| {
+        let right = true;
+        [
+            H::Register { client },
+            H::SetPush { client },
+            H::VerifyPush { client, right },
+            H::Watch { client, script: 0 },
+            H::Watch {
+                client,
+                script: 1 + client % 2,
+            },
+        ]
+    });
+    let mined = H::Mine {
+        transaction: 0,
+        script: 3,
+    };
+    clients.chain([mined]).collect()
+}
+
 pub(crate) fn happening() -> impl Strategy<Value = Happening> {
     use Happening as H;
     let (client, key) = (0..CLIENTS, 0..KEYS);
@@ -171,6 +195,11 @@ fn messaging_key(key: u8) -> MessagingKey {
 
 fn script(number: u8) -> Script {
     Script::new(&[0x51, 0x20, number]).unwrap()
+}
+
+/// The hashes of all scripts in this world.
+pub(crate) fn script_hashes() -> Vec<ScriptHash> {
+    (0..SCRIPTS).map(|number| script(number).hash()).collect()
 }
 
 fn touch(number: u8) -> Touch {
