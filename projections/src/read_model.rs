@@ -107,7 +107,7 @@ impl<P: Projection> Cell<P> {
             .iter()
             .find(|snapshot| snapshot.name == P::NAME && snapshot.version == P::VERSION);
         let Some(snapshot) = usable else {
-            tracing::info!(
+            tracing::debug!(
                 projection.name = P::NAME,
                 projection.version = P::VERSION,
                 "a projection has no snapshot of this version and is rebuilt from the event log"

@@ -81,8 +81,8 @@ impl Recipient {
             ..FetchMessages::default()
         };
         let page = match self.http.fetch_messages(&self.messaging, fetch).await {
-            Ok(Some(page)) => page,
-            Ok(None) => return Some(0),
+            Ok(Some(page)) if !page.messages.is_empty() => page,
+            Ok(_) => return Some(0),
             Err(error) => {
                 assert!(!is_final(&error), "the server refuses a fetch: {error}");
                 return None;

@@ -1,3 +1,5 @@
+//! What the client sends, and how it takes answers, against a server that is scripted.
+
 use satpost_api_types::problem::ProblemCode;
 use satpost_domain::Timestamp;
 
