@@ -10,7 +10,7 @@ use satpost_domain::ClientId;
 pub(crate) enum PerClient<V> {
     One(ClientId, V),
     /// Two or more.
-    Many(Box<BTreeMap<ClientId, V>>),
+    Many(BTreeMap<ClientId, V>),
 }
 
 impl<V> PerClient<V> {
@@ -22,7 +22,7 @@ impl<V> PerClient<V> {
                 map.insert(client, value);
             }
             Self::One(..) => {
-                let many = Self::Many(Box::new(BTreeMap::from([(client, value)])));
+                let many = Self::Many(BTreeMap::from([(client, value)]));
                 if let (Self::One(first, old), Self::Many(map)) =
                     (std::mem::replace(self, many), self)
                 {

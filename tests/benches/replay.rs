@@ -3,6 +3,11 @@
 //!
 //! `cargo bench -p satpost-tests --bench replay -- [--quick] [--json]`
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a bench measures time and reads its own arguments"
+)]
+
 use std::hint::black_box;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -54,7 +59,7 @@ fn main() -> io::Result<()> {
     report.header()?;
     runtime.block_on(async {
         let options = EmbeddedOptions::new(folder.path().join("log"));
-        let store = EmbeddedEventStore::open(options).map_err(io::Error::other)?;
+        let store = EmbeddedEventStore::open(&options).map_err(io::Error::other)?;
         let log = StoredEventLog::new(Arc::new(store));
         write_history(&log, clients).await;
         measure(&mut report, &log, clients).await

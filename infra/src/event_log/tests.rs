@@ -1,3 +1,5 @@
+use std::slice;
+
 use satpost_domain::client::ClientEvent;
 use satpost_domain::ids::{ChainHash, Digest};
 use satpost_domain::mailbox::{MailboxEvent, SizeBucket};
@@ -108,7 +110,14 @@ async fn gives_back_what_was_appended() {
     let (log, client, list) = (log(), StreamId::client(CLIENT), StreamId::watchlist(CLIENT));
     let set = push_set(1);
     let scripts = [watched(2, b"a"), watched(3, b"b")];
-    append(&log, &client, Expected::NoStream, &[set.clone()], &[]).await;
+    append(
+        &log,
+        &client,
+        Expected::NoStream,
+        slice::from_ref(&set),
+        &[],
+    )
+    .await;
     append(&log, &list, Expected::NoStream, &scripts, &[]).await;
 
     let envelopes = [read(&log, &client).await, read(&log, &list).await].concat();
@@ -165,7 +174,14 @@ async fn an_erased_part_is_erased_for_every_reader() {
 async fn the_body_of_a_message_is_read_apart_from_its_event() {
     let (log, mailbox) = (log(), StreamId::mailbox(KEY));
     let message = accepted(1, b"sealed by the sender");
-    append(&log, &mailbox, Expected::NoStream, &[message.clone()], &[]).await;
+    append(
+        &log,
+        &mailbox,
+        Expected::NoStream,
+        slice::from_ref(&message),
+        &[],
+    )
+    .await;
     let id = PayloadId::new([1; 16]);
     let body = Payloads::read(&log, id).await.unwrap();
     assert_eq!(body.as_deref(), Some(b"sealed by the sender".as_slice()));
@@ -181,7 +197,7 @@ async fn follows_what_is_appended_later() {
     let mut items = log.follow(Position::START);
     assert_eq!(items.next().await, Some(Ok(Item::CaughtUp)));
     let new = watched(1, b"a");
-    append(&log, &list, Expected::NoStream, &[new.clone()], &[]).await;
+    append(&log, &list, Expected::NoStream, slice::from_ref(&new), &[]).await;
     let Some(Ok(Item::Event(envelope))) = items.next().await else {
         panic!("an event was appended");
     };

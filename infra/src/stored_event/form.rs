@@ -59,6 +59,9 @@ pub(super) trait Form: Declared {
     fn into_event(self, sealed: Option<&[u8]>) -> Result<Event, Flaw>;
 }
 
+/// Reads the body and, when it is there, the sealed part of one form.
+type Decode = fn(&[u8], Option<&[u8]>) -> Result<Event, Flaw>;
+
 /// A form in the table of all forms.
 pub(super) struct Registered {
     pub(super) kind: &'static str,
@@ -66,7 +69,7 @@ pub(super) struct Registered {
     pub(super) meaning: &'static str,
     pub(super) fields: &'static [(&'static str, &'static str)],
     pub(super) beside: Beside,
-    pub(super) decode: fn(&[u8], Option<&[u8]>) -> Result<Event, Flaw>,
+    pub(super) decode: Decode,
     pub(super) to_json: fn(&[u8]) -> Result<serde_json::Value, Flaw>,
 }
 
