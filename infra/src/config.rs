@@ -159,7 +159,9 @@ impl Config {
         for (key, value) in flags {
             figment = figment.merge(Serialized::default(key, value));
         }
-        let config: Self = figment.extract().map_err(ConfigError::unreadable)?;
+        let config: Self = figment
+            .extract()
+            .map_err(|error| ConfigError::unreadable(&error))?;
         config.check()?;
         Ok(config)
     }

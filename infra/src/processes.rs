@@ -39,7 +39,7 @@ pub async fn run_expiry(handler: Handler, read_model: Arc<ReadModel>, stop: Canc
             Ok(0) => {}
             Ok(count) => tracing::info!(messages.expired = count, "messages expired"),
             Err(error) => {
-                tracing::warn!(%error, "expired messages could not be let go; trying again")
+                tracing::warn!(%error, "expired messages could not be let go; trying again");
             }
         }
     }

@@ -3,6 +3,10 @@
 //! `SATPOST_CRASH_ROUNDS` sets the number of kills (20), `SATPOST_CRASH_SEED` when they fall.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test at the edge reads the clock and the environment"
+)]
 
 mod history;
 mod recipient;
@@ -42,9 +46,13 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     // All clients of this test come from one address and ask without a pause.
     let settings = folder.path().join("satpost.toml");
-    let no_limits = "[server]\nlimit_peers = false\nrequests_per_second = 100000\nrequests_burst = 100000\n";
+    let no_limits =
+        "[server]\nlimit_peers = false\nrequests_per_second = 100000\nrequests_burst = 100000\n";
     std::fs::write(&settings, no_limits).unwrap();
-    let flags = ["--config".to_owned(), settings.to_string_lossy().into_owned()];
+    let flags = [
+        "--config".to_owned(),
+        settings.to_string_lossy().into_owned(),
+    ];
     let mut server = ServerProcess::start(&folder.path().join("satpost"), &flags);
     let stop = Arc::new(AtomicBool::new(false));
 

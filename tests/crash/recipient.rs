@@ -115,7 +115,7 @@ impl Recipient {
                 tag: self.open(delivery),
             };
             if delivery.seq <= self.acknowledged {
-                self.fault(format!(
+                self.fault(&format!(
                     "message {} came back after its acknowledgement",
                     delivery.seq
                 ));
@@ -126,7 +126,7 @@ impl Recipient {
             match known {
                 None => self.inbox.messages.push(received),
                 Some(known) if known != received => {
-                    self.fault(format!("{known:?} became {received:?}"))
+                    self.fault(&format!("{known:?} became {received:?}"));
                 }
                 Some(_) => {}
             }
@@ -140,14 +140,14 @@ impl Recipient {
             .as_deref()
             .and_then(|text| STANDARD.decode(text).ok());
         let Some(body) = body.filter(|body| body.len() >= 16) else {
-            self.fault(format!("message {} has no body", delivery.seq));
+            self.fault(&format!("message {} has no body", delivery.seq));
             return (usize::MAX, 0);
         };
         let id = delivery.id.parse().expect("a message id");
         let before = self.chains.get(&(delivery.seq - 1)).copied();
         let chain = before.map(|before| extend_chain(before, delivery.seq, id, sha256(&body)));
         if chain.map(|chain| chain.to_string()).as_ref() != Some(&delivery.chain) {
-            self.fault(format!("the chain breaks at message {}", delivery.seq));
+            self.fault(&format!("the chain breaks at message {}", delivery.seq));
         }
         self.chains
             .insert(delivery.seq, delivery.chain.parse().expect("a chain value"));
@@ -160,7 +160,7 @@ impl Recipient {
         )
     }
 
-    fn fault(&mut self, fault: String) {
+    fn fault(&mut self, fault: &str) {
         self.inbox
             .faults
             .push(format!("queue {}: {fault}", self.inbox.recipient));

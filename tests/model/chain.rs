@@ -1,7 +1,7 @@
 //! The chain aggregate against a naive node: random payments, replacements, blocks and
 //! reorganisations, of which the log hears some at once and the rest at the next reconcile.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use satpost_domain::aggregate::Aggregate;

@@ -2,6 +2,7 @@
 //! place, and rebuilt after everything closed was erased, they are the same. And what a projection
 //! tells a caller, the aggregate behind it takes.
 
+mod happening;
 mod world;
 
 use proptest::prelude::*;
@@ -9,11 +10,12 @@ use satpost_domain::{Position, Timestamp};
 use satpost_projections::ReadModel;
 
 use crate::support::config;
-use world::{Happening, World, happening};
+use happening::{Happening, happening, opening};
+use world::World;
 
 fn played(happenings: &[Happening]) -> World {
     let mut world = World::default();
-    for happening in world::opening().iter().chain(happenings) {
+    for happening in opening().iter().chain(happenings) {
         world.play(happening);
     }
     world

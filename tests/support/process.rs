@@ -1,5 +1,10 @@
 //! The real binaries as processes: built once, started on free ports, killed and started again.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these are real processes, which take real time"
+)]
+
 use std::fs::{self, File, OpenOptions};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -48,7 +53,10 @@ pub fn binaries() -> &'static Path {
         // What cargo tells a test about its package would make some build scripts run again.
         for (name, _) in std::env::vars_os() {
             let told_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_"];
-            if told_by_cargo.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            if told_by_cargo
+                .iter()
+                .any(|prefix| name.to_string_lossy().starts_with(prefix))
+            {
                 build.env_remove(name);
             }
         }

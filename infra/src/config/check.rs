@@ -37,7 +37,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn unreadable(error: figment::Error) -> Self {
+    pub(super) fn unreadable(error: &figment::Error) -> Self {
         Self::Unreadable(error.to_string())
     }
 }

@@ -1,3 +1,5 @@
+//! Events through the adapter and back.
+
 use std::slice;
 
 use satpost_domain::client::ClientEvent;

@@ -1,3 +1,5 @@
+//! Snapshots on disk: used, left aside, replaced.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use satpost_domain::client::ClientEvent;

@@ -1,3 +1,5 @@
+//! Who is registered, by the events that say so.
+
 use satpost_domain::client::PushDeathReason;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The line of a mailbox, as its recipient is given it.
+
 use satpost_domain::mailbox::chain_start;
 
 use super::*;

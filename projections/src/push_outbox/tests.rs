@@ -1,3 +1,5 @@
+//! What is owed to phones.
+
 use satpost_domain::Timestamp;
 use satpost_domain::client::PushDeathReason;
 use satpost_domain::limits::PUSH_CODE_ATTEMPTS_MAX;

@@ -1,3 +1,5 @@
+//! One position over all projections.
+
 use std::sync::Arc;
 
 use super::*;

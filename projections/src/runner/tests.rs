@@ -1,3 +1,5 @@
+//! Catching up, following, rebuilding.
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 

@@ -1,3 +1,5 @@
+//! The way of a transaction, as a wallet is told.
+
 use satpost_domain::chain::{GapKind, ReplacedVia};
 use satpost_domain::ids::BlockHash;
 use satpost_domain::limits::TRANSACTION_STEPS_MAX;

@@ -1,3 +1,5 @@
+//! Who watches what.
+
 use super::*;
 use crate::test_log::{TestLog, client, project, script, script_hash};
 

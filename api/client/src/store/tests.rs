@@ -1,3 +1,5 @@
+//! The sealed store: what survives, and what it refuses.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
