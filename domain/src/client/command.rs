@@ -60,7 +60,7 @@ pub enum ClientCommand {
     RecordWake {
         /// Which registration was woken.
         id: PushTargetId,
-        /// How many triggers of this client the wake-up covers, counted from its registration.
+        /// The number of the last trigger the wake-up covers; the outbox numbers them over the whole log.
         through: u64,
         /// When.
         at: Timestamp,

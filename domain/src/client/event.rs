@@ -85,7 +85,7 @@ pub enum ClientEvent {
     PushWoken {
         /// Which registration.
         id: PushTargetId,
-        /// How many triggers it covers, counted from the client's registration.
+        /// The number of the last trigger it covers, counted over the whole log.
         through: u64,
         /// When.
         at: Timestamp,
