@@ -1,6 +1,6 @@
 # Entry points for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench deny
+.PHONY: help setup run test lint format docs bench deny
 
 # CI runs every test even after a failure; at the desk the first failure is enough.
 NEXTEST_PROFILE := $(if $(CI),ci,default)
@@ -28,8 +28,11 @@ lint: ## check format and lints
 format: ## format the code
 	cargo fmt --all
 
+docs: ## write the generated documents again
+	UPDATE_DOCS=1 cargo nextest run --workspace --all-features --locked -E 'binary(tidy) & test(generated) | test(openapi)'
+
 bench: ## run the benchmarks
-	cargo bench --workspace --locked
+	cargo bench --locked -p satpost-tests
 
 deny: ## check the licences and sources of the dependencies (needs cargo-deny)
 	cargo deny --locked check bans licenses sources

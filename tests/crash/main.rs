@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use satpost_tests::process::{ServerProcess, binaries};
+use satpost_tests::process::{ServerProcess, binaries, without_rate_limits};
 
 use crate::recipient::Recipient;
 use crate::sender::Sender;
@@ -44,15 +44,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     let seed = setting("SATPOST_CRASH_SEED", u64::from(std::process::id()));
     println!("SATPOST_CRASH_SEED={seed} SATPOST_CRASH_ROUNDS={rounds}");
     let folder = tempfile::tempdir().unwrap();
-    // All clients of this test come from one address and ask without a pause.
-    let settings = folder.path().join("satpost.toml");
-    let no_limits =
-        "[server]\nlimit_peers = false\nrequests_per_second = 100000\nrequests_burst = 100000\n";
-    std::fs::write(&settings, no_limits).unwrap();
-    let flags = [
-        "--config".to_owned(),
-        settings.to_string_lossy().into_owned(),
-    ];
+    let flags = without_rate_limits(folder.path());
     let mut server = ServerProcess::start(&folder.path().join("satpost"), &flags);
     let stop = Arc::new(AtomicBool::new(false));
 

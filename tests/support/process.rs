@@ -80,6 +80,23 @@ pub fn free_address() -> SocketAddr {
         .expect("a free loopback port")
 }
 
+/// Flags of a server whose clients all come from one address and ask without a pause. The settings
+/// are written beside the data folder.
+///
+/// # Panics
+/// When they cannot be written.
+#[must_use]
+pub fn without_rate_limits(folder: &Path) -> Vec<String> {
+    let settings = folder.join("satpost.toml");
+    let text =
+        "[server]\nlimit_peers = false\nrequests_per_second = 1000000\nrequests_burst = 1000000\n";
+    fs::write(&settings, text).expect("settings can be written");
+    vec![
+        "--config".to_owned(),
+        settings.to_string_lossy().into_owned(),
+    ]
+}
+
 /// A `satpostd serve` in a data folder of the caller's.
 pub struct ServerProcess {
     child: Child,
