@@ -3,7 +3,7 @@
 //! The projection says what is owed; this loop only keeps when each may be tried again. It may forget that
 //! at a restart: a wake-up that was taken but not yet recorded is then sent once more, and never lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the outbox is looked at when nothing nudges it: retries become due without an event.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// The least time between two looks: a busy log must not make this loop busy.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(5);
 /// The least time between two wake-ups of one phone.
 const WAKE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// How many pushes are on their way at once.
@@ -38,6 +40,15 @@ struct Pace {
     code_sent: bool,
 }
 
+impl Pace {
+    fn allows(&self, kind: DueKind, now: Timestamp) -> bool {
+        let done = kind == DueKind::Verification && self.code_sent;
+        !self.in_flight && !done && self.not_before <= now
+    }
+}
+
+type Paces = HashMap<(ClientId, PushTargetId), Pace>;
+
 /// The loop and its ports.
 pub struct Outbox {
     /// Records what was sent.
@@ -54,10 +65,19 @@ struct Sent {
     outcome: PushOutcome,
 }
 
+async fn send(notifier: Arc<dyn Notifier>, due: DuePush) -> Sent {
+    let payload = match due.kind {
+        DueKind::Wake { .. } => PushPayload::Wake,
+        DueKind::Verification => PushPayload::Verification(due.registration.code.clone()),
+    };
+    let outcome = notifier.push(&due.registration.target, payload).await;
+    Sent { due, outcome }
+}
+
 impl Outbox {
     /// Runs until `stop`; pushes on their way are then given up and are still owed.
     pub async fn run(self, stop: CancellationToken) {
-        let mut paces = HashMap::new();
+        let mut paces = Paces::new();
         let mut on_their_way = JoinSet::new();
         let mut progress = self.read_model.positions();
         loop {
@@ -73,54 +93,37 @@ impl Outbox {
                 changed = progress.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
+            tokio::time::sleep(LOOK_INTERVAL_MIN).await;
         }
     }
 
     /// Starts every owed push whose time has come, as far as there is room.
-    fn start_due(
-        &self,
-        paces: &mut HashMap<(ClientId, PushTargetId), Pace>,
-        on_their_way: &mut JoinSet<Sent>,
-    ) {
+    fn start_due(&self, paces: &mut Paces, on_their_way: &mut JoinSet<Sent>) {
         let now = self.handler.now();
+        let mut owed = HashSet::new();
         let mut after = None;
         while on_their_way.len() < IN_FLIGHT_MAX {
             let page = self.read_model.push_outbox().due(after, PAGE);
             let Some(last) = page.last() else {
-                if after.is_none() {
-                    // Nothing is owed to anybody, so nothing has to be paced.
-                    paces.retain(|_, pace| pace.in_flight || pace.not_before > now);
-                }
+                // All of it was looked at: what is owed no more needs no pace.
+                paces.retain(|key, pace| {
+                    pace.in_flight || pace.not_before > now || owed.contains(key)
+                });
                 return;
             };
             after = Some(last.client);
             for due in page {
+                owed.insert((due.client, due.id));
                 let pace = paces.entry((due.client, due.id)).or_default();
-                let done = due.kind == DueKind::Verification && pace.code_sent;
-                if pace.in_flight
-                    || done
-                    || pace.not_before > now
-                    || on_their_way.len() >= IN_FLIGHT_MAX
-                {
-                    continue;
+                if pace.allows(due.kind, now) && on_their_way.len() < IN_FLIGHT_MAX {
+                    pace.in_flight = true;
+                    on_their_way.spawn(send(Arc::clone(&self.notifier), due));
                 }
-                pace.in_flight = true;
-                let notifier = Arc::clone(&self.notifier);
-                on_their_way.spawn(async move {
-                    let payload = match due.kind {
-                        DueKind::Wake { .. } => PushPayload::Wake,
-                        DueKind::Verification => {
-                            PushPayload::Verification(due.registration.code.clone())
-                        }
-                    };
-                    let outcome = notifier.push(&due.registration.target, payload).await;
-                    Sent { due, outcome }
-                });
             }
         }
     }
 
-    async fn finish(&self, paces: &mut HashMap<(ClientId, PushTargetId), Pace>, sent: Sent) {
+    async fn finish(&self, paces: &mut Paces, sent: Sent) {
         let Sent { due, outcome } = sent;
         let now = self.handler.now();
         let pace = paces.entry((due.client, due.id)).or_default();

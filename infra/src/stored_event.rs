@@ -6,10 +6,10 @@
 //! both in the same table, and let the old one's `into_event` fill in what it does not know. That
 //! function is the upcast; nothing else ever sees an old form.
 //!
-//! - [`form`]: what a stored form is, and how it is declared; [`codes`], [`parts`]: what forms are
-//!   made of; [`sealed`]: what lies beside the log; [`metadata`]: where an event came from.
-//! - [`client`], [`mailbox`], [`watchlist`], [`chain`]: the forms, one file per aggregate.
-//! - [`catalogue`]: the registry, rendered as `docs/events.md`.
+//! - `form`: what a stored form is, and how it is declared; `codes`, `parts`: what forms are
+//!   made of; `sealed`: what lies beside the log; `metadata`: where an event came from.
+//! - `client`, `mailbox`, `watchlist`, `chain`: the forms, one file per aggregate.
+//! - `catalogue`: the registry, rendered as `docs/events.md`.
 
 mod catalogue;
 mod chain;

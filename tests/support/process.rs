@@ -6,6 +6,7 @@
 )]
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -212,7 +213,7 @@ impl ServerProcess {
 
     fn wait_until_listening(&mut self) {
         let until = Instant::now() + START_DEADLINE;
-        while TcpStream::connect(self.api).is_err() {
+        while !answers(self.api) {
             let ended = self.child.try_wait().expect("the server is our child");
             assert!(
                 ended.is_none(),
@@ -227,6 +228,21 @@ impl ServerProcess {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// True when the server has answered a request. It takes connections before it has read its log.
+fn answers(api: SocketAddr) -> bool {
+    let asked = || -> std::io::Result<String> {
+        let mut connection = TcpStream::connect(api)?;
+        connection.set_read_timeout(Some(Duration::from_secs(1)))?;
+        connection.write_all(
+            b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        )?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    asked().is_ok_and(|answer| answer.starts_with("HTTP/1."))
 }
 
 impl Drop for ServerProcess {

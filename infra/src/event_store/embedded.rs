@@ -7,11 +7,11 @@
 //! <data>/payloads/ ciphertexts and keys of what can be erased
 //! ```
 //!
-//! - [`data_folder`]: format, lock, making a new folder.
-//! - [`record`], [`frame`], [`segment`]: the form of an event, of a batch, of a file.
-//! - [`writer`]: the one thread that writes.
-//! - [`index`], [`reader`]: where events are, and reading them there.
-//! - [`recovery`]: what happens when the log is opened.
+//! - `data_folder`: format, lock, making a new folder.
+//! - `record`, `frame`, `segment`: the form of an event, of a batch, of a file.
+//! - `writer`: the one thread that writes.
+//! - `index`, `reader`: where events are, and reading them there.
+//! - `recovery`: what happens when the log is opened.
 //!
 //! # Architecture invariants
 //! - An append is answered only when its events, its payloads and its erasures are durable.
