@@ -19,7 +19,8 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a server may take to stop when it is asked to.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
-/// The folder of the binaries, after building them in the profile of this test.
+/// The folder of the binaries: `SATPOST_BINARIES` if that names one, else the folder of this test,
+/// after building them in its profile.
 ///
 /// Cargo builds binaries by itself only for tests of their own package. Asked for together with all
 /// tests, they are the ones a run over the whole workspace has built already.
@@ -30,6 +31,9 @@ const STOP_DEADLINE: Duration = Duration::from_secs(15);
 pub fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
+        if let Some(ready) = std::env::var_os("SATPOST_BINARIES") {
+            return PathBuf::from(ready);
+        }
         let test = std::env::current_exe().expect("a test knows its own path");
         let profile_folder = test
             .ancestors()
