@@ -21,6 +21,7 @@ pub mod outbox;
 mod payload_store;
 pub mod processes;
 pub mod push;
+mod replace_file;
 pub mod server_keys;
 pub mod shutdown;
 pub mod snapshots;

@@ -1,7 +1,7 @@
 //! Runs the process managers of `commands`: what follows from events, and what follows from time.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use satpost_domain::{Envelope, Position};
 use satpost_projections::ReadModel;
 use satpost_projections::source::{EventSource, Item};
 use tokio_util::sync::CancellationToken;
+
+use crate::replace_file::replace_file;
 
 /// How often expired messages are looked for. They are gone for their recipients at most this late.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -67,11 +69,7 @@ impl Checkpoint {
     }
 
     fn save(&self) -> io::Result<()> {
-        let partial = self.path.with_extension("partial");
-        let mut file = fs::File::create(&partial)?;
-        writeln!(file, "{}", self.position)?;
-        file.sync_all()?;
-        fs::rename(&partial, &self.path)
+        replace_file(&self.path, format!("{}\n", self.position).as_bytes())
     }
 }
 

@@ -2,14 +2,14 @@
 //! P-256 key of Web Push (VAPID). They sign; nothing is ever encrypted to them.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use zeroize::Zeroizing;
 
+use crate::replace_file::replace_file;
 use crate::system::SystemIds;
 
 const SIGNING_KEY_FILE: &str = "signing.key";
@@ -125,26 +125,12 @@ fn load_or_create(
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = Zeroizing::new(make());
-            write_secret(path, &key).map_err(failed)?;
+            let text = Zeroizing::new(format!("{}\n", hex::encode(key.as_slice())));
+            replace_file(path, text.as_bytes()).map_err(failed)?;
             Ok(key)
         }
         Err(error) => Err(failed(error)),
     }
-}
-
-/// Writes beside the final name first, so that a crash never leaves half a key.
-fn write_secret(path: &Path, key: &[u8; 32]) -> io::Result<()> {
-    let partial = path.with_extension("partial");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(Zeroizing::new(format!("{}\n", hex::encode(key))).as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

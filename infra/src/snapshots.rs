@@ -5,9 +5,8 @@
 //! A snapshot holds what its projection holds, scripts and push targets among it, so the files are
 //! readable by their owner only, and what is erased leaves them with the next snapshot.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,8 @@ use satpost_domain::Position;
 use satpost_projections::ReadModel;
 use satpost_projections::read_model::ProjectionSnapshot;
 use tokio_util::sync::CancellationToken;
+
+use crate::replace_file::replace_file;
 
 mod file_format;
 #[cfg(test)]
@@ -137,12 +138,10 @@ impl Snapshots {
         for snapshot in model.snapshots() {
             if wanted(&snapshot.name) {
                 let path = self.path(&snapshot.name);
-                replace(&path, &file_format::encode(&snapshot)).map_err(failed(&path))?;
+                replace_file(&path, &file_format::encode(&snapshot)).map_err(failed(&path))?;
             }
         }
-        File::open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed(&self.folder))
+        Ok(())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -201,18 +200,4 @@ impl Snapshots {
             Err(error) => tracing::error!(error = %error, "saving the projections panicked"),
         }
     }
-}
-
-/// Writes beside the file, syncs, and renames over it.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("snapshot.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }
