@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::event_log::StoredEventLog;
-use crate::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 
 /// A tool failed or found a difference.
 const EXIT_FAILURE: u8 = 1;

@@ -10,10 +10,10 @@ use satpost_commands::ports::{
 use satpost_domain::{Envelope, PayloadId, Position, Revision, StreamId};
 use satpost_projections::source::{EventSource, FollowError, Item};
 
-use crate::event_store::{EventStore, NewStoredEvent, RecordedEvent, StoredItem};
 use crate::stored_event::{
     self, DecodeError, Encoded, decode_metadata, encode_metadata, has_sealed_part,
 };
+use satpost_event_store::{EventStore, Filter, NewStoredEvent, RecordedEvent, StoredItem};
 
 /// How many events are opened at the same time, so that sealed parts are read side by side.
 const OPENED_AT_ONCE: usize = 32;
@@ -170,12 +170,13 @@ impl EventSource for StoredEventLog {
     fn follow(&self, after: Position) -> BoxStream<'static, Result<Item, FollowError>> {
         let store = Arc::clone(&self.store);
         self.store
-            .follow(after)
+            .follow(after, Filter::all())
             .map(move |item| {
                 let store = Arc::clone(&store);
                 async move {
                     match item.map_err(follow_error)? {
                         StoredItem::CaughtUp => Ok(Item::CaughtUp),
+                        StoredItem::CheckpointAt(position) => Ok(Item::CheckpointAt(position)),
                         StoredItem::Event(recorded) => open(store.as_ref(), *recorded)
                             .await
                             .map(|envelope| Item::Event(Box::new(envelope)))

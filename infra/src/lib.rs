@@ -1,8 +1,9 @@
 //! The outermost ring of Satpost: adapters, wiring and the binary `satpostd`.
 //!
+//! The log as bytes is a crate of its own, `satpost_event_store`, and so is its engine on a cluster,
+//! `satpost_eventstoredb`.
+//!
 //! # Layout
-//! - [`event_store`]: the log as bytes, embedded and in memory; `payload_store`: what can be
-//!   erased, beside it; `storage`: the disk under both.
 //! - [`stored_event`]: the postcard form of every event; [`event_log`]: the ports of the log over
 //!   an event store; [`snapshots`]: projections on disk.
 //! - [`bitcoind`]: the node, and the watcher that follows it.
@@ -16,9 +17,7 @@ pub mod bitcoind;
 pub mod cli;
 pub mod config;
 pub mod event_log;
-pub mod event_store;
 pub mod outbox;
-mod payload_store;
 pub mod processes;
 pub mod push;
 mod replace_file;
@@ -26,7 +25,6 @@ pub mod server_keys;
 pub mod shutdown;
 pub mod snapshots;
 pub mod status;
-mod storage;
 pub mod stored_event;
 pub mod system;
 pub mod telemetry;

@@ -22,8 +22,6 @@ use tokio_util::sync::CancellationToken;
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
-use crate::event_store::EventStore;
-use crate::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 use crate::outbox::Outbox;
 use crate::processes::{self, Checkpoint};
 use crate::push::{Guard, Vapid, WebPush};
@@ -32,6 +30,8 @@ use crate::shutdown;
 use crate::snapshots::{SnapshotPolicy, Snapshots};
 use crate::status::{Node, Status};
 use crate::system::{SystemClock, SystemIds};
+use satpost_event_store::EventStore;
+use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 
 /// How long background work may take to end.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);

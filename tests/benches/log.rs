@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use satpost_commands::ports::Expected;
 use satpost_domain::{EventId, PayloadId, Position, StreamId};
-use satpost_infra::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
-use satpost_infra::event_store::{EventStore as _, NewStoredEvent};
+use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_event_store::{EventStore as _, NewStoredEvent};
 
 /// The size of an event's body.
 const BODY_BYTES: usize = 512;

@@ -27,9 +27,9 @@ use satpost_domain::{
     ClientId, CommandId, Envelope, Event, EventId, MessageId, MessagingKey, Metadata, Position,
     PushTargetId, RequestDigest, Revision, Sealed, StreamId, Timestamp, WatchId,
 };
+use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_event_store::{EventStore, RecordedEvent};
 use satpost_infra::event_log::StoredEventLog;
-use satpost_infra::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
-use satpost_infra::event_store::{EventStore, RecordedEvent};
 use satpost_infra::stored_event;
 use satpost_projections::{ReadModel, runner};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use satpost_commands::ports::{Appended, Expected};
 use satpost_domain::{EventId, PayloadId, Position, Revision, StreamId};
-use satpost_infra::event_store::{EventStore, NewStoredEvent, RecordedEvent};
+use satpost_event_store::{EventStore, NewStoredEvent, RecordedEvent};
 
 pub(crate) fn stream(name: &str) -> StreamId {
     format!("mailbox-{name}").parse().unwrap()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use satpost_commands::ports::{Appended, Expected, LogError};
 use satpost_domain::{EventId, Position, Revision, StreamId};
-use satpost_infra::event_store::EventStore;
+use satpost_event_store::EventStore;
 
 use crate::cases::{Random, event, events, exact, stream};
 use crate::harness::Harness;

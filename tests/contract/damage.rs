@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use satpost_commands::ports::{Expected, LogError};
 use satpost_domain::Position;
-use satpost_infra::event_store::embedded::{EmbeddedEventStore, OpenError};
-use satpost_infra::event_store::{EventStore as _, NewStoredEvent};
+use satpost_event_store::embedded::{EmbeddedEventStore, OpenError};
+use satpost_event_store::{EventStore as _, NewStoredEvent};
 
 use crate::cases::{
     Random, event, event_with_payload, events, exact, fill, ids, payload_id, stream,

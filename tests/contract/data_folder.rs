@@ -6,8 +6,8 @@ use std::path::Path;
 use futures_util::StreamExt as _;
 use satpost_commands::ports::{Expected, LogError};
 use satpost_domain::Position;
-use satpost_infra::event_store::embedded::{EmbeddedEventStore, OpenError};
-use satpost_infra::event_store::{EventStore as _, StoredItem};
+use satpost_event_store::embedded::{EmbeddedEventStore, OpenError};
+use satpost_event_store::{EventStore as _, Filter, StoredItem};
 
 use crate::cases::{event_with_payload, events, exact, fill, payload_id, stream};
 use crate::harness::{open, options};
@@ -127,7 +127,10 @@ async fn is_read_while_it_is_written() {
         .append(&stream("b"), exact(4), events([9]), vec![])
         .await;
     assert!(matches!(refused, Err(LogError::Unavailable { .. })));
-    let items: Vec<_> = reader.follow(Position::START).collect().await;
+    let items: Vec<_> = reader
+        .follow(Position::START, Filter::all())
+        .collect()
+        .await;
     assert_eq!(items.len(), 7);
     assert_eq!(items[6], Ok(StoredItem::CaughtUp));
     // The writer goes on; a new look sees more, and an erased payload is gone for the old one.

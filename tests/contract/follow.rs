@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use satpost_commands::ports::{Expected, LogError};
 use satpost_domain::{EventId, Position};
-use satpost_infra::event_store::StoredItem;
+use satpost_event_store::{Filter, StoredItem};
 
 use crate::cases::{event, events, exact, expected_ids, fill, stream};
 use crate::harness::Harness;
@@ -23,9 +23,10 @@ async fn next(items: &mut Items) -> StoredItem {
 
 async fn next_ids(items: &mut Items, count: usize) -> Vec<EventId> {
     let mut ids = Vec::new();
-    for _ in 0..count {
+    while ids.len() < count {
         match next(items).await {
             StoredItem::Event(event) => ids.push(event.id),
+            StoredItem::CheckpointAt(_) => {}
             StoredItem::CaughtUp => panic!("caught up before its time"),
         }
     }
@@ -43,7 +44,7 @@ pub(crate) async fn follows_history_and_then_live(mut harness: Harness) {
     drop(store);
     harness.settle();
     let store = harness.store();
-    let mut items = store.follow(Position::START);
+    let mut items = store.follow(Position::START, Filter::all());
     assert_eq!(next_ids(&mut items, 600).await, expected_ids(0..600));
     assert_eq!(next(&mut items).await, StoredItem::CaughtUp);
     assert_silent(&mut items).await;
@@ -62,7 +63,7 @@ pub(crate) async fn follows_strictly_after_a_position(mut harness: Harness) {
     harness.settle();
     let store = harness.store();
     for after in 0..=10 {
-        let mut items = store.follow(Position::new(after, 0));
+        let mut items = store.follow(Position::new(after, 0), Filter::all());
         let count = usize::try_from(10 - after).unwrap();
         assert_eq!(
             next_ids(&mut items, count).await,
@@ -71,7 +72,7 @@ pub(crate) async fn follows_strictly_after_a_position(mut harness: Harness) {
         assert_eq!(next(&mut items).await, StoredItem::CaughtUp);
     }
     // A consumer that is ahead of the log waits for what it has not seen.
-    let mut ahead = store.follow(Position::new(12, 0));
+    let mut ahead = store.follow(Position::new(12, 0), Filter::all());
     assert_eq!(next(&mut ahead).await, StoredItem::CaughtUp);
     store
         .append(&stream("a"), exact(9), events(11..=13), vec![])
@@ -90,7 +91,7 @@ pub(crate) async fn follows_without_gap_or_double_while_others_write(harness: Ha
         // One follower begins before each writer does, at another place each.
         let (log, after) = (Arc::clone(&store), store.head().await.unwrap());
         followers.push(tokio::spawn(async move {
-            let mut items = log.follow(after);
+            let mut items = log.follow(after, Filter::all());
             let mut last = after.major();
             while last < WRITERS * EACH {
                 if let StoredItem::Event(event) = next(&mut items).await {
@@ -114,4 +115,48 @@ pub(crate) async fn follows_without_gap_or_double_while_others_write(harness: Ha
     for task in writers.into_iter().chain(followers) {
         task.await.unwrap();
     }
+}
+
+pub(crate) async fn follows_only_what_the_filter_accepts(mut harness: Harness) {
+    let log = harness.store();
+    fill(log.as_ref(), &stream("alice"), 0, 3).await;
+    fill(log.as_ref(), &stream("bob"), 3, 3).await;
+    drop(log);
+    harness.settle();
+    let log = harness.store();
+    let of_alice = Filter {
+        streams: vec!["mailbox-al".to_owned()],
+        kinds: Vec::new(),
+    };
+    let mut items = log.follow(Position::START, of_alice);
+    let mut met = Vec::new();
+    let mut seen_through = Position::START;
+    loop {
+        match items.next().await.unwrap().unwrap() {
+            StoredItem::Event(event) => met.push(event.id),
+            StoredItem::CheckpointAt(position) => seen_through = position,
+            StoredItem::CaughtUp => break,
+        }
+    }
+    assert_eq!(met, expected_ids(0..3));
+    assert_eq!(seen_through, log.head().await.unwrap());
+
+    let of_no_kind = Filter {
+        streams: Vec::new(),
+        kinds: vec!["block_".to_owned()],
+    };
+    let first = log.follow(Position::START, of_no_kind).next().await;
+    assert_eq!(
+        first.unwrap().unwrap(),
+        StoredItem::CheckpointAt(log.head().await.unwrap())
+    );
+}
+
+pub(crate) async fn keeps_its_identity(mut harness: Harness) {
+    let identity = harness.store().identity().await.unwrap();
+    fill(harness.store().as_ref(), &stream("alice"), 0, 1).await;
+    harness.settle();
+    assert_eq!(harness.store().identity().await.unwrap(), identity);
+    let other = harness.maker()();
+    assert_ne!(other.store().identity().await.unwrap(), identity);
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use satpost_infra::event_store::EventStore;
-use satpost_infra::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
-use satpost_infra::event_store::memory::MemoryEventStore;
+use satpost_event_store::EventStore;
+use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_event_store::memory::MemoryEventStore;
 use tempfile::TempDir;
 
 /// One engine with one log.

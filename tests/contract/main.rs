@@ -58,6 +58,8 @@ contract! {
     reads::reads_all_streams_by_position,
     follow::follows_history_and_then_live,
     follow::follows_strictly_after_a_position,
+    follow::follows_only_what_the_filter_accepts,
+    follow::keeps_its_identity,
     follow::follows_without_gap_or_double_while_others_write,
     payloads::gives_a_payload_back_until_it_is_erased,
     payloads::erases_with_events_and_without,

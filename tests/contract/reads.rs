@@ -2,7 +2,7 @@
 
 use satpost_commands::ports::Expected;
 use satpost_domain::{EventId, Position, Revision, StreamId};
-use satpost_infra::event_store::{NewStoredEvent, RecordedEvent, RecordedPage};
+use satpost_event_store::{NewStoredEvent, RecordedEvent, RecordedPage};
 
 use crate::cases::{event, event_with_payload, expected_ids, fill, ids, payload_id, stream};
 use crate::harness::Harness;

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use satpost_commands::ports::{Appended, Expected, LogError};
 use satpost_domain::{PayloadId, Position, Revision, StreamId};
-use satpost_infra::event_store::{
-    Capabilities, EventStore, NewStoredEvent, RecordedEvent, RecordedPage, StoredItem,
+use satpost_event_store::{
+    Capabilities, EventStore, Filter, LogIdentity, NewStoredEvent, RecordedEvent, RecordedPage,
+    StoredItem,
 };
 
 /// What goes wrong.
@@ -97,8 +98,16 @@ impl EventStore for FaultyStore {
         self.inner.head().await
     }
 
-    fn follow(&self, after: Position) -> BoxStream<'static, Result<StoredItem, LogError>> {
-        self.inner.follow(after)
+    fn follow(
+        &self,
+        after: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<StoredItem, LogError>> {
+        self.inner.follow(after, filter)
+    }
+
+    async fn identity(&self) -> Result<LogIdentity, LogError> {
+        self.inner.identity().await
     }
 
     async fn payload(&self, id: PayloadId) -> Result<Option<Vec<u8>>, LogError> {

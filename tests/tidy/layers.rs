@@ -26,12 +26,22 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             &["satpost-api-types", "satpost-client", "satpost-domain"],
         ),
         (
+            "satpost-event-store",
+            &["satpost-commands", "satpost-domain"],
+        ),
+        (
+            "satpost-eventstoredb",
+            &["satpost-commands", "satpost-domain", "satpost-event-store"],
+        ),
+        (
             "satpost-infra",
             &[
                 "satpost-api",
                 "satpost-api-types",
                 "satpost-commands",
                 "satpost-domain",
+                "satpost-event-store",
+                "satpost-eventstoredb",
                 "satpost-projections",
             ],
         ),
@@ -43,8 +53,19 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "satpost-client",
                 "satpost-commands",
                 "satpost-domain",
+                "satpost-event-store",
+                "satpost-eventstoredb",
                 "satpost-infra",
                 "satpost-projections",
+            ],
+        ),
+        (
+            "satpost-crashlab",
+            &[
+                "satpost-commands",
+                "satpost-domain",
+                "satpost-event-store",
+                "satpost-tests",
             ],
         ),
     ])

@@ -7,8 +7,8 @@ use satpost_domain::Position;
 use serde_json::json;
 
 use super::{DataFolder, block_on};
-use crate::event_store::RecordedEvent;
 use crate::stored_event;
+use satpost_event_store::RecordedEvent;
 
 /// How many events are read at once.
 const PAGE: usize = 1_024;

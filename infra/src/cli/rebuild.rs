@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::{DataFolder, EXIT_FAILURE, block_on, replay};
 use crate::event_log::StoredEventLog;
-use crate::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 use crate::snapshots::Snapshots;
+use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 
 /// What to rebuild.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,7 @@ use satpost_domain::{
 };
 
 use super::*;
-use crate::event_store::memory::MemoryEventStore;
+use satpost_event_store::memory::MemoryEventStore;
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const CLIENT: ClientId = ClientId::from_stored([1; 32]);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use satpost_api_types::addresses::WatchAddressesResponse;
 use satpost_api_types::messages::{AcknowledgeMessagesResponse, SendMessageResponse};
 use satpost_api_types::problem::ProblemCode as Code;
-use satpost_infra::event_store::EventStore;
-use satpost_infra::event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
-use satpost_infra::event_store::memory::MemoryEventStore;
+use satpost_event_store::EventStore;
+use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_event_store::memory::MemoryEventStore;
 use satpost_tests::faulty_store::Fault;
 use satpost_tests::http_server::HttpServer;
 

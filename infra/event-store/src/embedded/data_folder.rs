@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
+use sha2::{Digest as _, Sha256};
 
+use crate::LogIdentity;
 use crate::storage::{Access, OpenError, Storage, read_whole};
 
 /// The format of data folders this version writes and reads.
@@ -27,6 +29,15 @@ pub(crate) struct LogId([u8; 16]);
 impl LogId {
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+
+    /// What stands for the log outside, from which the id itself cannot be found.
+    pub(crate) fn identity(&self) -> LogIdentity {
+        let mut hasher = Sha256::new();
+        hasher.update(b"satpost log identity\0");
+        hasher.update(self.0);
+        let digest: [u8; 32] = hasher.finalize().into();
+        LogIdentity(*digest.first_chunk().expect("32 bytes have a first 16"))
     }
 
     /// What every batch frame starts with.

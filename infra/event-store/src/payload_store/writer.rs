@@ -13,7 +13,7 @@ use super::blob_segment::{self, FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_
 use super::index::{BlobFile, Change, PayloadIndex, Place};
 use super::key_file::{KeyFile, KeyRecord};
 use super::seal::SealedPayload;
-use crate::event_store::embedded::data_folder::LogId;
+use crate::embedded::data_folder::LogId;
 use crate::storage::file_preparer::{Chore, FilePreparer};
 use crate::storage::sync_thread::SyncThread;
 use crate::storage::{Storage, StorageFile};

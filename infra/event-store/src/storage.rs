@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(test)]
-pub(crate) mod fault_storage;
+#[cfg(any(test, feature = "testing"))]
+pub mod fault_storage;
 pub(crate) mod file_preparer;
 pub(crate) mod sync_thread;
 
@@ -89,13 +89,15 @@ impl OpenError {
 
 /// Whether a file is opened to be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
+    /// To be read only.
     Read,
+    /// To be read and written.
     ReadWrite,
 }
 
 /// Folders and names.
-pub(crate) trait Storage: Send + Sync + 'static {
+pub trait Storage: Send + Sync + 'static {
     /// Makes the folder and what is missing above it.
     fn create_folder(&self, path: &Path) -> io::Result<()>;
     /// The paths in a folder, sorted.
@@ -113,7 +115,11 @@ pub(crate) trait Storage: Send + Sync + 'static {
 }
 
 /// The bytes of one file. Safe to share: every operation names its place.
-pub(crate) trait StorageFile: Send + Sync + 'static {
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "nobody asks whether a file is empty"
+)]
+pub trait StorageFile: Send + Sync + 'static {
     /// Fills `bytes` from `offset` on; fewer only where the file ends.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `bytes` at `offset`.
@@ -128,7 +134,7 @@ pub(crate) trait StorageFile: Send + Sync + 'static {
 
 /// The file system of the machine.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Disk;
+pub struct Disk;
 
 impl Storage for Disk {
     fn create_folder(&self, path: &Path) -> io::Result<()> {
@@ -210,7 +216,7 @@ impl StorageFile for File {
 }
 
 /// Reads a whole file.
-pub(crate) fn read_whole(file: &dyn StorageFile) -> io::Result<Vec<u8>> {
+pub fn read_whole(file: &dyn StorageFile) -> io::Result<Vec<u8>> {
     let len = usize::try_from(file.len()?).map_err(io::Error::other)?;
     let mut bytes = vec![0; len];
     let read = file.read_at(&mut bytes, 0)?;
@@ -219,7 +225,7 @@ pub(crate) fn read_whole(file: &dyn StorageFile) -> io::Result<Vec<u8>> {
 }
 
 /// True when the disk has no room. Nothing is damaged then, and trying again later may help.
-pub(crate) fn is_out_of_space(error: &io::Error) -> bool {
+pub fn is_out_of_space(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge

@@ -17,7 +17,7 @@
 
 use satpost_domain::{EventId, PayloadId, Position, Revision, StreamId};
 
-use super::super::{NewStoredEvent, RecordedEvent};
+use crate::{NewStoredEvent, RecordedEvent};
 
 /// Length and checksum.
 pub(super) const PREFIX_BYTES: usize = 8;

@@ -13,7 +13,7 @@ use super::blob_segment::{self, FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_
 use super::index::{BlobFile, PayloadIndex, Place};
 use super::key_file::{self, FoundKeys, KeyFile};
 use super::writer::{PayloadWriter, PayloadWriterParts};
-use crate::event_store::embedded::data_folder::LogId;
+use crate::embedded::data_folder::LogId;
 use crate::storage::file_preparer::FilePreparer;
 use crate::storage::{Access, OpenError, Storage, read_whole};
 
@@ -181,7 +181,7 @@ fn frames(
             }
             // On to the next place that may be one.
             let magic = log_id.blob_magic();
-            match crate::event_store::embedded::frame::find(&bytes[at + 1..], magic) {
+            match crate::embedded::frame::find(&bytes[at + 1..], magic) {
                 Some(next) => at += 1 + next,
                 None => break,
             }

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use satpost_commands::ports::{Expected, LogError};
 use satpost_domain::{EventId, Position, Revision};
 
-use super::super::{RecordedEvent, RecordedPage};
 use super::index::{Index, Run, StreamKey};
 use super::record::{self, PREFIX_BYTES, Record};
+use crate::{RecordedEvent, RecordedPage};
 
 /// How many bytes of events one page has at most; at least one event is always answered.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -10,8 +10,8 @@ use satpost_domain::{EventId, PayloadId, Position, Revision, StreamId};
 use tempfile::TempDir;
 
 use super::{EmbeddedEventStore, EmbeddedOptions};
-use crate::event_store::{EventStore as _, NewStoredEvent};
 use crate::storage::fault_storage::FaultStorage;
+use crate::{EventStore as _, NewStoredEvent};
 
 /// What a script was told about one of its appends.
 type Told = (u8, Result<Appended, LogError>);
@@ -207,7 +207,7 @@ async fn tells_followers_that_it_has_stopped() {
     use futures_util::StreamExt as _;
     let (folder, storage) = (tempfile::tempdir().unwrap(), FaultStorage::default());
     let store = open_on(&folder, &storage);
-    let mut items = store.follow(Position::START);
+    let mut items = store.follow(Position::START, crate::Filter::all());
     assert!(matches!(items.next().await, Some(Ok(_))));
     storage.fail_sync_after(0);
     let outcome = store

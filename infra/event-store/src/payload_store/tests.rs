@@ -6,7 +6,7 @@ use satpost_domain::PayloadId;
 
 use super::key_file::{self, KeyFile, KeyRecord};
 use super::seal::{self, BrokenSeal, PayloadKey};
-use crate::event_store::embedded::data_folder::{self, LogId};
+use crate::embedded::data_folder::{self, LogId};
 use crate::storage::{Access, Disk};
 
 fn id(number: u8) -> PayloadId {

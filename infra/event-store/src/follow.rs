@@ -10,7 +10,7 @@ use satpost_commands::ports::LogError;
 use satpost_domain::Position;
 use tokio::sync::watch;
 
-use super::{RecordedEvent, StoredItem};
+use super::{Filter, RecordedEvent, StoredItem};
 
 /// Where a log ends, and whether it goes on.
 #[derive(Debug, Clone)]
@@ -43,22 +43,28 @@ pub(super) trait Chunks: Send + Sync + 'static {
 struct Follower {
     source: Arc<dyn Chunks>,
     tail: watch::Receiver<Tail>,
+    filter: Filter,
     after: Position,
+    /// The last event that was left out, unless one was given or told of since.
+    left_out: Option<Position>,
     read_ahead: VecDeque<RecordedEvent>,
     caught_up: bool,
     ended: bool,
 }
 
-/// Follows `source` from `after` on; at most one chunk is held in memory.
+/// Follows `source` from `after` on and gives what `filter` accepts; at most one chunk is held in memory.
 pub(super) fn follow(
     source: Arc<dyn Chunks>,
     tail: watch::Receiver<Tail>,
     after: Position,
+    filter: Filter,
 ) -> BoxStream<'static, Result<StoredItem, LogError>> {
     let follower = Follower {
         source,
         tail,
+        filter,
         after,
+        left_out: None,
         read_ahead: VecDeque::new(),
         caught_up: false,
         ended: false,
@@ -77,9 +83,16 @@ impl Follower {
             return None;
         }
         loop {
-            if let Some(event) = self.read_ahead.pop_front() {
+            while let Some(event) = self.read_ahead.pop_front() {
                 self.after = event.position;
-                return Some(Ok(StoredItem::Event(Box::new(event))));
+                if self.filter.accepts(event.stream.as_str(), &event.kind) {
+                    self.left_out = None;
+                    return Some(Ok(StoredItem::Event(Box::new(event))));
+                }
+                self.left_out = Some(event.position);
+            }
+            if let Some(position) = self.left_out.take() {
+                return Some(Ok(StoredItem::CheckpointAt(position)));
             }
             // Marked as seen before reading, so that whatever comes meanwhile wakes us again.
             let tail = self.tail.borrow_and_update().clone();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use satpost_domain::PayloadId;
 
 use super::key_file::Slot;
-use crate::event_store::embedded::data_folder::LogId;
+use crate::embedded::data_folder::LogId;
 
 /// How many bytes the header of a segment has.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 48;

@@ -3,6 +3,8 @@
 //!
 //! - [`memory`]: for tests and simulations.
 //! - [`embedded`]: our own segmented log, the default.
+//! - [`payload_store`]: what can be erased, beside a log.
+//! - [`storage`]: the disk under both.
 //!
 //! All engines pass one contract suite (`tests/contract`).
 
@@ -19,6 +21,8 @@ use satpost_domain::{EventId, PayloadId, Position, Revision, StreamId};
 pub mod embedded;
 mod follow;
 pub mod memory;
+pub mod payload_store;
+pub mod storage;
 
 /// An event to be stored.
 #[derive(Clone)]
@@ -106,11 +110,53 @@ pub struct RecordedPage {
     pub end_of_stream: bool,
 }
 
+/// Which events a follower is given: those whose stream name starts with one of `streams` and
+/// whose type starts with one of `kinds`. An empty list accepts everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Beginnings of stream names: `mailbox-` is a whole category.
+    pub streams: Vec<String>,
+    /// Beginnings of type names.
+    pub kinds: Vec<String>,
+}
+
+impl Filter {
+    /// Accepts every event.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Whether an event of this stream and type is given to the follower.
+    #[must_use]
+    pub fn accepts(&self, stream: &str, kind: &str) -> bool {
+        let begins = |prefixes: &[String], text: &str| {
+            prefixes.is_empty() || prefixes.iter().any(|prefix| text.starts_with(prefix))
+        };
+        begins(&self.streams, stream) && begins(&self.kinds, kind)
+    }
+}
+
+/// Which log this is: another one has another identity, and a copy or a restored backup of it has
+/// the same. What is kept beside a log (snapshots, checkpoints) names the log it was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LogIdentity(pub [u8; 16]);
+
+/// 32 lower-case hexadecimal digits.
+impl fmt::Display for LogIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
 /// Something a follower meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoredItem {
-    /// The next event.
+    /// The next event that the filter accepts.
     Event(Box<RecordedEvent>),
+    /// Everything through this position was looked at, and what was not given is not accepted by
+    /// the filter. Comes from time to time, so that a checkpoint moves on without events.
+    CheckpointAt(Position),
     /// The history is over; what follows is live. Comes once.
     CaughtUp,
 }
@@ -188,9 +234,20 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`LogError`] when the log cannot be read.
     async fn head(&self) -> Result<Position, LogError>;
 
-    /// Every event strictly after `after`, in order, without gap or double: history, then
-    /// [`StoredItem::CaughtUp`], then live. Holds a bounded number of events. Ends after an error.
-    fn follow(&self, after: Position) -> BoxStream<'static, Result<StoredItem, LogError>>;
+    /// Every event strictly after `after` that `filter` accepts, in order, without gap or double:
+    /// history, then [`StoredItem::CaughtUp`], then live. Holds a bounded number of events. Ends
+    /// after an error.
+    fn follow(
+        &self,
+        after: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<StoredItem, LogError>>;
+
+    /// Which log this is.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot be read.
+    async fn identity(&self) -> Result<LogIdentity, LogError>;
 
     /// The bytes of a payload; nothing when it is unknown or erased.
     ///

@@ -9,7 +9,7 @@ use super::{Access, Disk, Storage, StorageFile};
 
 /// The real disk, until the chosen write or sync comes.
 #[derive(Clone, Default)]
-pub(crate) struct FaultStorage {
+pub struct FaultStorage {
     faults: Arc<Faults>,
 }
 
@@ -38,18 +38,18 @@ impl Default for Faults {
 
 impl FaultStorage {
     /// Lets `count` more writes succeed and the one after them fail.
-    pub(crate) fn fail_write_after(&self, count: i64) {
+    pub fn fail_write_after(&self, count: i64) {
         self.faults.writes_left.store(count, Ordering::SeqCst);
     }
 
     /// Lets `count` more syncs succeed and the one after them fail.
-    pub(crate) fn fail_sync_after(&self, count: i64) {
+    pub fn fail_sync_after(&self, count: i64) {
         self.faults.syncs_left.store(count, Ordering::SeqCst);
     }
 
     /// Fills the disk, or makes room again. A full disk refuses new files and writes behind the
     /// end of a file.
-    pub(crate) fn fill(&self, full: bool) {
+    pub fn fill(&self, full: bool) {
         self.faults.full.store(full, Ordering::SeqCst);
     }
 

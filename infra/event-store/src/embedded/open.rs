@@ -13,7 +13,7 @@ use super::recovery::{self, Last, Recovered};
 use super::segment::{self, RollError, SegmentHeader, SegmentWriter};
 use super::writer::{Batch, Writer};
 use super::{EmbeddedEventStore, EmbeddedOptions, Shared};
-use crate::event_store::follow::TailState;
+use crate::follow::TailState;
 use crate::payload_store;
 use crate::payload_store::blob_segment;
 use crate::storage::file_preparer::FilePreparer;
@@ -68,7 +68,10 @@ impl EmbeddedEventStore {
     }
 
     /// Opens the log on any storage.
-    pub(crate) fn open_on(
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(
         storage: Arc<dyn Storage>,
         options: &EmbeddedOptions,
     ) -> Result<Self, OpenError> {

@@ -18,7 +18,7 @@ use super::frame::{ChainHash, FrameBuilder};
 use super::index::{ByStream, StreamKey};
 use super::record;
 use super::segment::{RollError, SegmentWriter};
-use crate::event_store::follow::TailState;
+use crate::follow::TailState;
 use crate::payload_store::seal::SealedPayload;
 use crate::payload_store::writer::PayloadWriter;
 use crate::storage::is_out_of_space;

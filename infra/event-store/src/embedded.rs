@@ -35,7 +35,8 @@ use self::reader::Reader;
 use self::writer::Request;
 use super::follow::{self, Chunks, Tail, TailState};
 use super::{
-    Capabilities, EventStore, NewStoredEvent, RecordedEvent, RecordedPage, StoredItem, check_bounds,
+    Capabilities, EventStore, Filter, LogIdentity, NewStoredEvent, RecordedEvent, RecordedPage,
+    StoredItem, check_bounds,
 };
 use crate::payload_store::index::PayloadIndex;
 use crate::payload_store::{blob_segment, seal};
@@ -334,9 +335,17 @@ impl EventStore for EmbeddedEventStore {
         Ok(self.shared.tail.borrow().head)
     }
 
-    fn follow(&self, after: Position) -> BoxStream<'static, Result<StoredItem, LogError>> {
+    fn follow(
+        &self,
+        after: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<StoredItem, LogError>> {
         let source: Arc<dyn Chunks> = Arc::clone(&self.shared) as Arc<dyn Chunks>;
-        follow::follow(source, self.shared.tail.subscribe(), after)
+        follow::follow(source, self.shared.tail.subscribe(), after, filter)
+    }
+
+    async fn identity(&self) -> Result<LogIdentity, LogError> {
+        Ok(self.log_id.identity())
     }
 
     async fn payload(&self, id: PayloadId) -> Result<Option<Vec<u8>>, LogError> {

@@ -2,6 +2,7 @@
 //! and simulations.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -12,7 +13,8 @@ use tokio::sync::watch;
 
 use super::follow::{self, Chunks, Tail, TailState};
 use super::{
-    Capabilities, EventStore, NewStoredEvent, RecordedEvent, RecordedPage, StoredItem, check_bounds,
+    Capabilities, EventStore, Filter, LogIdentity, NewStoredEvent, RecordedEvent, RecordedPage,
+    StoredItem, check_bounds,
 };
 
 /// How many events a follower reads at a time.
@@ -25,6 +27,7 @@ pub struct MemoryEventStore {
 }
 
 struct Inner {
+    identity: LogIdentity,
     state: Mutex<State>,
     tail: watch::Sender<Tail>,
 }
@@ -39,15 +42,19 @@ struct State {
 }
 
 impl MemoryEventStore {
-    /// An empty log.
+    /// An empty log. Its identity differs from that of every other one of this process.
     #[must_use]
     pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let (tail, _) = watch::channel(Tail {
             head: Position::START,
             state: TailState::Live,
         });
         Self {
             inner: Arc::new(Inner {
+                identity: LogIdentity(
+                    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes(),
+                ),
                 state: Mutex::default(),
                 tail,
             }),
@@ -234,9 +241,17 @@ impl EventStore for MemoryEventStore {
         Ok(self.state().head())
     }
 
-    fn follow(&self, after: Position) -> BoxStream<'static, Result<StoredItem, LogError>> {
+    fn follow(
+        &self,
+        after: Position,
+        filter: Filter,
+    ) -> BoxStream<'static, Result<StoredItem, LogError>> {
         let source: Arc<dyn Chunks> = Arc::clone(&self.inner) as Arc<dyn Chunks>;
-        follow::follow(source, self.inner.tail.subscribe(), after)
+        follow::follow(source, self.inner.tail.subscribe(), after, filter)
+    }
+
+    async fn identity(&self) -> Result<LogIdentity, LogError> {
+        Ok(self.inner.identity)
     }
 
     async fn payload(&self, id: PayloadId) -> Result<Option<Vec<u8>>, LogError> {

@@ -11,7 +11,7 @@ use satpost_domain::{PayloadId, limits};
 use zeroize::Zeroizing;
 
 use super::seal::{KEY_BYTES, PayloadKey};
-use crate::event_store::embedded::data_folder::LogId;
+use crate::embedded::data_folder::LogId;
 use crate::storage::{Access, OpenError, Storage, StorageFile, read_whole};
 
 /// The name of the key file.

@@ -1,0 +1,1 @@
+//! Serves an event store over the protocol of EventStoreDB.

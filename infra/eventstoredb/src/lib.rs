@@ -1,0 +1,8 @@
+//! EventStoreDB, which is called KurrentDB today: the event store on a cluster of it, and our own
+//! log served over its protocol.
+//!
+//! - [`adapter`]: an `EventStore` over the `eventstore` crate.
+//! - [`facade`]: a gRPC server over any `EventStore`.
+
+pub mod adapter;
+pub mod facade;
