@@ -167,10 +167,18 @@ impl Payloads for StoredEventLog {
 }
 
 impl EventSource for StoredEventLog {
-    fn follow(&self, after: Position) -> BoxStream<'static, Result<Item, FollowError>> {
+    fn follow_types(
+        &self,
+        after: Position,
+        types: &[&'static str],
+    ) -> BoxStream<'static, Result<Item, FollowError>> {
         let store = Arc::clone(&self.store);
+        let filter = Filter {
+            streams: Vec::new(),
+            kinds: types.iter().map(|name| (*name).to_owned()).collect(),
+        };
         self.store
-            .follow(after, Filter::all())
+            .follow(after, filter)
             .map(move |item| {
                 let store = Arc::clone(&store);
                 async move {

@@ -21,8 +21,10 @@ use crate::replace_file::replace_file;
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How many mailboxes are looked at in one go.
 const EXPIRY_PAGE: usize = 256;
-/// How many events may be seen again after a crash.
-const CHECKPOINT_EVENTS: u64 = 4_096;
+/// How many steps of a process may be repeated after a crash.
+const CHECKPOINT_STEPS: u64 = 1_024;
+/// What the retirement process follows.
+const RETIREMENT_TYPES: [&str; 1] = ["ClientRetired"];
 /// How long to wait before a failed step is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -93,17 +95,12 @@ async fn follow_retirements(
     checkpoint: &mut Checkpoint,
 ) {
     loop {
-        let mut items = source.follow(checkpoint.position);
-        let mut seen: u64 = 0;
-        loop {
+        let mut items = source.follow_types(checkpoint.position, &RETIREMENT_TYPES);
+        for step in 1_u64.. {
             match items.next().await {
                 Some(Ok(Item::Event(envelope))) => {
                     clean_up(handler, &envelope).await;
                     checkpoint.position = envelope.position;
-                    seen += 1;
-                    if seen.is_multiple_of(CHECKPOINT_EVENTS) {
-                        save(checkpoint);
-                    }
                 }
                 Some(Ok(Item::CheckpointAt(position))) => checkpoint.position = position,
                 Some(Ok(Item::CaughtUp)) => save(checkpoint),
@@ -112,6 +109,9 @@ async fn follow_retirements(
                     break;
                 }
                 None => break,
+            }
+            if step.is_multiple_of(CHECKPOINT_STEPS) {
+                save(checkpoint);
             }
         }
         tokio::time::sleep(RETRY_DELAY).await;
@@ -135,6 +135,14 @@ fn save(checkpoint: &Checkpoint) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stored_event;
+
+    #[test]
+    fn follows_types_that_there_are() {
+        for name in RETIREMENT_TYPES {
+            assert!(stored_event::catalogue().contains(&format!("| {name} |")));
+        }
+    }
 
     #[test]
     fn a_checkpoint_survives_a_restart() {

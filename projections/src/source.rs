@@ -26,5 +26,16 @@ pub struct FollowError {
 pub trait EventSource: Send + Sync + 'static {
     /// Every event strictly after `after`, in order: history first, then live, without end. An
     /// event may come twice after an error; consumers compare positions.
-    fn follow(&self, after: Position) -> BoxStream<'static, Result<Item, FollowError>>;
+    fn follow(&self, after: Position) -> BoxStream<'static, Result<Item, FollowError>> {
+        self.follow_types(after, &[])
+    }
+
+    /// The same for events of the named types only (all types when none is named), with
+    /// [`Item::CheckpointAt`] in place of what was left out. Cheaper than leaving events out
+    /// oneself: what is left out is neither decoded nor decrypted.
+    fn follow_types(
+        &self,
+        after: Position,
+        types: &[&'static str],
+    ) -> BoxStream<'static, Result<Item, FollowError>>;
 }

@@ -207,6 +207,29 @@ async fn follows_what_is_appended_later() {
 }
 
 #[tokio::test]
+async fn leaves_out_types_nobody_asked_for_and_tells_how_far_it_looked() {
+    let (log, list) = (log(), StreamId::watchlist(CLIENT));
+    let ended = new_event(
+        2,
+        WatchlistEvent::AddressUnwatched {
+            id: WatchId::new([1; 16]),
+            at: AT,
+        },
+    );
+    let events = [watched(1, b"a"), ended.clone(), watched(3, b"c")];
+    append(&log, &list, Expected::NoStream, &events, &[]).await;
+
+    let items = log.follow_types(Position::START, &["AddressUnwatched"]);
+    let met: Vec<_> = items.take(3).map(Result::unwrap).collect().await;
+    let Item::Event(envelope) = &met[0] else {
+        panic!("the event that was asked for comes first, not {:?}", met[0]);
+    };
+    assert_eq!(envelope.event, ended.event);
+    assert_eq!(met[1], Item::CheckpointAt(Position::new(3, 0)));
+    assert_eq!(met[2], Item::CaughtUp);
+}
+
+#[tokio::test]
 async fn an_event_nobody_understands_stops_every_reader_and_is_named() {
     let store = Arc::new(MemoryEventStore::new());
     let list = StreamId::watchlist(CLIENT);

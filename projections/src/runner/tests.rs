@@ -27,7 +27,11 @@ impl Script {
 }
 
 impl EventSource for Script {
-    fn follow(&self, after: Position) -> BoxStream<'static, Result<Item, FollowError>> {
+    fn follow_types(
+        &self,
+        after: Position,
+        _: &[&'static str],
+    ) -> BoxStream<'static, Result<Item, FollowError>> {
         self.asked.lock().unwrap().push(after);
         match self.answers.lock().unwrap().pop_front() {
             Some(items) => stream::iter(items).boxed(),
