@@ -15,33 +15,21 @@ use tracing::{Instrument as _, Level, info_span};
 use crate::extract::{State, peer, state};
 use crate::problem::{ApiError, log_level, render};
 use crate::routes::operation_name;
+use crate::server::Surface;
 use crate::unread_body;
 
 /// The path on which registrations have a limiter of their own.
 const CLIENTS_PATH: &str = "/v1/clients";
 
-/// The middleware of the public listener.
-pub(crate) async fn observe_public(
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse, actix_web::Error> {
-    let admitted = admit(&request);
-    observe(request, next, admitted).await
-}
-
-/// The middleware of the operator's listener: the same without a limiter.
-pub(crate) async fn observe_operator(
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse, actix_web::Error> {
-    observe(request, next, Ok(())).await
-}
-
-async fn observe(
+/// The middleware of both listeners.
+pub(crate) async fn observe(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
-    admitted: Result<(), ApiError>,
 ) -> Result<ServiceResponse, actix_web::Error> {
+    let admitted = match request.app_data::<Surface>() {
+        Some(Surface::Operator) => Ok(()),
+        Some(Surface::Public) | None => admit(&request),
+    };
     let state = state(request.request()).clone();
     let started = Instant::now();
     let id = request_id(&request, &state);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use satpost_api_types::service::{Feature, ProjectionState};
+use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, Payloads};
 use satpost_projections::ReadModel;
@@ -28,12 +28,6 @@ pub trait ServiceStatus: Send + Sync + 'static {
     fn checks(&self) -> Vec<Feature>;
 }
 
-/// What an operator may look into.
-pub trait OperatorStatus: Send + Sync + 'static {
-    /// Every projection with its position and a digest of its state. May be slow.
-    fn projections(&self) -> Vec<ProjectionState>;
-}
-
 /// Names requests; must not be guessable or countable from outside.
 pub trait RequestIds: Send + Sync + 'static {
     /// A fresh request id.
@@ -55,8 +49,6 @@ pub struct ApiPorts {
     pub receipt_signer: Arc<dyn ReceiptSigner>,
     /// What works now.
     pub service: Arc<dyn ServiceStatus>,
-    /// What an operator may look into.
-    pub operator: Arc<dyn OperatorStatus>,
     /// Names requests.
     pub request_ids: Arc<dyn RequestIds>,
     /// Where the metrics of the whole process are registered.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 
-use crate::observe::{observe_operator, observe_public};
+use crate::config::ApiConfig;
+use crate::observe::observe;
 use crate::rate_limit::FORGET_EVERY;
 use crate::routes::{configure_operator, configure_public};
 use crate::state::ApiState;
@@ -42,10 +43,10 @@ pub async fn run(
     listeners: Listeners,
     stop: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
-    let public = public_server(&state, listeners.public)?;
+    let public = server(&state, listeners.public, Surface::Public)?;
     let operator = listeners
         .operator
-        .map(|listener| operator_server(&state, listener))
+        .map(|listener| server(&state, listener, Surface::Operator))
         .transpose()?;
     let mut handles = vec![public.handle()];
     handles.extend(operator.as_ref().map(Server::handle));
@@ -86,39 +87,49 @@ async fn stopped(
     }
 }
 
-fn public_server(state: &Arc<ApiState>, listener: TcpListener) -> std::io::Result<Server> {
-    let config = &state.config;
-    let (workers, connections) = (config.workers, config.connections_per_worker_max);
-    let shutdown_secs = config.shutdown_timeout.as_secs();
-    let state = state.clone();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(Data::from(state.clone()))
-            .wrap(from_fn(observe_public))
-            .configure(configure_public)
-    })
-    .workers(workers)
-    .max_connections(connections)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(shutdown_secs)
-    .disable_signals()
-    .listen(listener)?;
-    Ok(server.run())
+/// One of the two faces of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Surface {
+    /// For clients, limited by peer.
+    Public,
+    /// For the operator, on loopback, without a limiter.
+    Operator,
 }
 
-fn operator_server(state: &Arc<ApiState>, listener: TcpListener) -> std::io::Result<Server> {
+impl Surface {
+    fn routes(self) -> fn(&mut ServiceConfig) {
+        match self {
+            Self::Public => configure_public,
+            Self::Operator => configure_operator,
+        }
+    }
+
+    /// Threads, and connections of each of them.
+    fn workers(self, config: &ApiConfig) -> (usize, usize) {
+        match self {
+            Self::Public => (config.workers, config.connections_per_worker_max),
+            Self::Operator => (OPERATOR_WORKERS, OPERATOR_CONNECTIONS_MAX),
+        }
+    }
+}
+
+fn server(
+    state: &Arc<ApiState>,
+    listener: TcpListener,
+    surface: Surface,
+) -> std::io::Result<Server> {
+    let (workers, connections) = surface.workers(&state.config);
     let shutdown_secs = state.config.shutdown_timeout.as_secs();
     let state = state.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::from(state.clone()))
-            .wrap(from_fn(observe_operator))
-            .configure(configure_operator)
+            .app_data(surface)
+            .wrap(from_fn(observe))
+            .configure(surface.routes())
     })
-    .workers(OPERATOR_WORKERS)
-    .max_connections(OPERATOR_CONNECTIONS_MAX)
+    .workers(workers)
+    .max_connections(connections)
     .client_request_timeout(HEAD_TIMEOUT)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .keep_alive(KEEP_ALIVE)

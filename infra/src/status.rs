@@ -1,14 +1,8 @@
-//! What the server says about itself: which features work, what must hold before it takes traffic,
-//! and what its projections hold.
+//! What the server says about itself: which features work, and what must hold before it takes
+//! traffic.
 
-use std::sync::Arc;
-
-use satpost_api::ports::{
-    FEATURE_WATCHING, OperatorStatus, ReceiptSigner, RequestIds, ServiceStatus,
-};
-use satpost_api_types::service::{Feature, ProjectionState};
-use satpost_domain::hash::sha256;
-use satpost_projections::ReadModel;
+use satpost_api::ports::{FEATURE_WATCHING, ReceiptSigner, RequestIds, ServiceStatus};
+use satpost_api_types::service::Feature;
 use tokio::sync::watch;
 
 use crate::bitcoind::NodeStatus;
@@ -42,14 +36,13 @@ pub enum Node {
 /// The adapter of the status ports.
 pub struct Status {
     node: Node,
-    read_model: Arc<ReadModel>,
 }
 
 impl Status {
-    /// Reports on these.
+    /// Reports on this.
     #[must_use]
-    pub const fn new(node: Node, read_model: Arc<ReadModel>) -> Self {
-        Self { node, read_model }
+    pub const fn new(node: Node) -> Self {
+        Self { node }
     }
 
     /// Watching works while a node is down for a while: the resync finds what was missed. It does
@@ -108,18 +101,5 @@ impl ServiceStatus for Status {
 
     fn checks(&self) -> Vec<Feature> {
         vec![feature("node", self.node_trouble())]
-    }
-}
-
-impl OperatorStatus for Status {
-    fn projections(&self) -> Vec<ProjectionState> {
-        let snapshots = self.read_model.snapshots().into_iter();
-        let states = snapshots.map(|projection| ProjectionState {
-            name: projection.name,
-            version: projection.version,
-            position: projection.position.to_string(),
-            digest: sha256(&projection.bytes).to_string(),
-        });
-        states.collect()
     }
 }

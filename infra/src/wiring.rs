@@ -242,15 +242,14 @@ impl Server {
     }
 
     fn api(&self, node: Node, vapid_key: String) -> anyhow::Result<ApiState> {
-        let status = Arc::new(Status::new(node, Arc::clone(&self.read_model)));
+        let status = Arc::new(Status::new(node));
         let ports = ApiPorts {
             handler: self.handler.clone(),
             read_model: Arc::clone(&self.read_model),
             payloads: Arc::new(self.log.clone()) as Arc<dyn Payloads>,
             clock: Arc::new(SystemClock),
             receipt_signer: Arc::clone(&self.keys) as _,
-            service: Arc::clone(&status) as _,
-            operator: status,
+            service: status,
             request_ids: Arc::new(self.random.clone()),
             registry: prometheus::Registry::new(),
         };

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use satpost_api::ports::{ApiPorts, FEATURE_WATCHING, OperatorStatus, ServiceStatus};
+use satpost_api::ports::{ApiPorts, FEATURE_WATCHING, ServiceStatus};
 use satpost_api::{ApiConfig, ApiState, Listeners, RateLimits, run};
-use satpost_api_types::service::{Feature, ProjectionState};
+use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
 use satpost_commands::ports::Clock;
 use satpost_domain::Timestamp;
-use satpost_domain::hash::sha256;
 use satpost_domain::network::Network;
 use satpost_event_store::EventStore;
 use satpost_event_store::memory::MemoryEventStore;
@@ -93,7 +92,6 @@ pub struct HttpServer {
 }
 
 struct TestStatus {
-    read_model: Arc<ReadModel>,
     watching: AtomicBool,
 }
 
@@ -108,20 +106,6 @@ impl ServiceStatus for TestStatus {
 
     fn checks(&self) -> Vec<Feature> {
         Vec::new()
-    }
-}
-
-impl OperatorStatus for TestStatus {
-    fn projections(&self) -> Vec<ProjectionState> {
-        let states = self.read_model.snapshots().into_iter();
-        states
-            .map(|state| ProjectionState {
-                name: state.name,
-                version: state.version,
-                position: state.position.to_string(),
-                digest: sha256(&state.bytes).to_string(),
-            })
-            .collect()
     }
 }
 
@@ -155,7 +139,6 @@ impl HttpServer {
         let (stop, stopped) = watch::channel(false);
         let followed = follow(&read_model, &log, options.follow, stopped.clone()).await;
         let status = Arc::new(TestStatus {
-            read_model: read_model.clone(),
             watching: AtomicBool::new(options.watching),
         });
         let ports = ApiPorts {
@@ -164,8 +147,7 @@ impl HttpServer {
             payloads: log,
             clock: clock.clone(),
             receipt_signer: keys.clone(),
-            service: status.clone(),
-            operator: status,
+            service: status,
             request_ids: Arc::new(random),
             registry: prometheus::Registry::new(),
         };

@@ -3,7 +3,9 @@
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
-use satpost_api_types::service::ProjectionsResponse;
+use satpost_api_types::service::{ProjectionState, ProjectionsResponse};
+use satpost_domain::hash::sha256;
+use satpost_projections::ReadModel;
 
 use crate::extract::State;
 use crate::metrics;
@@ -23,8 +25,20 @@ pub(crate) async fn get_metrics(state: State) -> Result<HttpResponse, ApiError> 
 
 /// Every projection with its position and a digest of its state.
 pub(crate) async fn list_projections(state: State) -> Result<HttpResponse, ApiError> {
-    let projections = web::block(move || state.operator.projections())
+    let projections = web::block(move || projections(&state.read_model))
         .await
         .map_err(ApiError::internal)?;
     Ok(found(ProjectionsResponse { projections }))
+}
+
+/// Slow: every projection is encoded to be digested.
+fn projections(read_model: &ReadModel) -> Vec<ProjectionState> {
+    let snapshots = read_model.snapshots().into_iter();
+    let states = snapshots.map(|projection| ProjectionState {
+        name: projection.name,
+        version: projection.version,
+        position: projection.position.to_string(),
+        digest: sha256(&projection.bytes).to_string(),
+    });
+    states.collect()
 }
