@@ -187,6 +187,11 @@ impl From<ClientError> for ApiError {
             ClientError::NotRegistered => ProblemCode::NotRegistered,
             ClientError::Retired => ProblemCode::Retired,
             ClientError::KeysEqual => ProblemCode::KeyInUse,
+            ClientError::TooManyMessagingKeys => {
+                return Self::new(ProblemCode::LimitExceeded)
+                    .with_detail(error)
+                    .with_limit(limits::MESSAGING_KEYS_MAX);
+            }
             ClientError::NoPushTargetPending => ProblemCode::NothingPending,
             ClientError::PushCodeSpent | ClientError::WrongPushCode { .. } => {
                 ProblemCode::WrongPushCode

@@ -31,6 +31,9 @@ pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How many messages one command can park, or close once parked.
 pub const PARK_MESSAGES_MAX: usize = 64;
 
+/// How many messaging keys one client may have had, the present one included. Each keeps a mailbox.
+pub const MESSAGING_KEYS_MAX: usize = 256;
+
 /// How many addresses one client may watch.
 pub const WATCHED_ADDRESSES_MAX: usize = 10_000;
 /// How many addresses one request may name.

@@ -44,6 +44,7 @@ fn limits_response() -> LimitsResponse {
         fetch_bytes_max: limits::FETCH_BYTES_MAX as u64,
         fetch_wait_max_ms: milliseconds(limits::FETCH_WAIT_MAX),
         park_messages_max: limits::PARK_MESSAGES_MAX as u64,
+        messaging_keys_max: limits::MESSAGING_KEYS_MAX as u64,
         watched_addresses_max: limits::WATCHED_ADDRESSES_MAX as u64,
         addresses_per_request_max: limits::ADDRESSES_PER_REQUEST_MAX as u64,
         script_bytes_max: limits::SCRIPT_BYTES_MAX as u64,

@@ -83,6 +83,8 @@ pub struct LimitsResponse {
     pub fetch_wait_max_ms: u64,
     /// How many messages one command can park, or close once parked.
     pub park_messages_max: u64,
+    /// How many messaging keys one client may have had, the present one included.
+    pub messaging_keys_max: u64,
     /// How many addresses one client may watch.
     pub watched_addresses_max: u64,
     /// How many addresses one request may name.

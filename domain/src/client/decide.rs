@@ -4,7 +4,7 @@ use crate::aggregate::Aggregate;
 use crate::event::Event;
 use crate::ids::{PayloadId, PushTargetId};
 use crate::keys::{ClientId, MessagingKey};
-use crate::limits::{PUSH_CODE_ATTEMPTS_MAX, PUSH_CODE_TTL};
+use crate::limits::{MESSAGING_KEYS_MAX, PUSH_CODE_ATTEMPTS_MAX, PUSH_CODE_TTL};
 use crate::push::{PushRegistration, VerificationCode};
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
@@ -106,6 +106,10 @@ impl Client {
         differ(identity, to)?;
         if from == to {
             return Ok(Vec::new());
+        }
+        let is_former = self.former_keys.contains(&to);
+        if !is_former && 1 + self.former_keys.len() >= MESSAGING_KEYS_MAX {
+            return Err(ClientError::TooManyMessagingKeys);
         }
         Ok(vec![ClientEvent::MessagingKeyRotated { from, to, at }])
     }

@@ -1,5 +1,7 @@
 //! Why a command to a client is refused.
 
+use crate::limits::MESSAGING_KEYS_MAX;
+
 /// A refusal; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
@@ -17,6 +19,11 @@ pub enum ClientError {
     /// The identity key may not be the messaging key.
     #[error("the messaging key must differ from the identity key")]
     KeysEqual,
+    /// Each former key keeps a mailbox, so there is a bound on them.
+    #[error(
+        "a client has at most {MESSAGING_KEYS_MAX} messaging keys, former ones included; rotate to a former one, or register anew"
+    )]
+    TooManyMessagingKeys,
     /// There is no push target, or it was verified or removed already.
     #[error("no push target waits for a code")]
     NoPushTargetPending,

@@ -4,7 +4,7 @@ use super::{Client, ClientCommand, ClientError, ClientEvent, PushDeathReason, Pu
 use crate::aggregate::testing::{Given, given};
 use crate::ids::PushTargetId;
 use crate::keys::{ClientId, MessagingKey};
-use crate::limits::{PUSH_CODE_ATTEMPTS_MAX, PUSH_CODE_TTL};
+use crate::limits::{MESSAGING_KEYS_MAX, PUSH_CODE_ATTEMPTS_MAX, PUSH_CODE_TTL};
 use crate::push::{PushRegistration, PushTarget, VerificationCode};
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
@@ -137,6 +137,32 @@ fn rotating_back_makes_the_former_key_the_present_one() {
     let back = registered().after(&rotate(OTHER_KEY)).after(&rotate(KEY));
     let keys: Vec<_> = back.state().messaging_keys().collect();
     assert_eq!(keys, [KEY, OTHER_KEY]);
+}
+
+#[test]
+fn refuses_one_messaging_key_too_many_and_still_rotates_back() {
+    let nth = |number: usize| {
+        let mut bytes = [0xaa; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        MessagingKey::from_stored(bytes)
+    };
+    let full = || {
+        (1..MESSAGING_KEYS_MAX).fold(registered(), |client, number| {
+            client.after(&rotate(nth(number)))
+        })
+    };
+    let keys = full().state().messaging_keys().count();
+    assert_eq!(keys, MESSAGING_KEYS_MAX);
+    full()
+        .when(&rotate(nth(MESSAGING_KEYS_MAX)))
+        .then_refused(&ClientError::TooManyMessagingKeys);
+    full()
+        .when(&rotate(KEY))
+        .then([ClientEvent::MessagingKeyRotated {
+            from: nth(MESSAGING_KEYS_MAX - 1),
+            to: KEY,
+            at: NOON,
+        }]);
 }
 
 #[test]
