@@ -46,7 +46,7 @@ pub use crate::storage::OpenError;
 pub(crate) mod data_folder;
 pub(crate) mod frame;
 mod index;
-mod open;
+pub(crate) mod open;
 mod reader;
 mod record;
 mod recovery;
@@ -262,13 +262,13 @@ impl Drop for EmbeddedEventStore {
 }
 
 /// Runs what waits for the disk where it holds up nobody.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, LogError> {
     let ended = tokio::task::spawn_blocking(read).await;
     ended.unwrap_or_else(|error| {
         Err(LogError::Unavailable {
-            reason: format!("a read of the event log did not end: {error}"),
+            reason: format!("a read did not end: {error}"),
         })
     })
 }

@@ -18,7 +18,24 @@ const FORMAT_FILE: &str = "format";
 /// What that file is called until the folder is complete.
 const UNFINISHED_FILE: &str = "format.tmp";
 const LOCK_FILE: &str = "lock";
-const FIRST_LINE: &str = "satpost data folder";
+
+/// What a folder holds. Its format file begins with it, so that one is never taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FolderKind {
+    /// An event log and its payloads.
+    Data,
+    /// Payloads of a log that is elsewhere.
+    Payloads,
+}
+
+impl FolderKind {
+    fn first_line(self) -> &'static str {
+        match self {
+            Self::Data => "satpost data folder",
+            Self::Payloads => "satpost payload folder",
+        }
+    }
+}
 
 /// Names one log, drawn when its folder is made. Segments carry it, so that files of two folders
 /// are never mixed; and since only the server knows it, nobody can make an event that contains
@@ -109,6 +126,7 @@ fn refuse_foreign(folder: &Path) -> Result<(), OpenError> {
 pub(crate) fn read_format(
     storage: &dyn Storage,
     folder: &Path,
+    kind: FolderKind,
 ) -> Result<Option<LogId>, OpenError> {
     let path = folder.join(FORMAT_FILE);
     let file = match storage.open(&path, Access::Read) {
@@ -122,7 +140,7 @@ pub(crate) fn read_format(
     };
     let text = String::from_utf8(bytes).map_err(|_| foreign())?;
     let mut lines = text.lines();
-    if lines.next() != Some(FIRST_LINE) {
+    if lines.next() != Some(kind.first_line()) {
         return Err(foreign());
     }
     let found = lines
@@ -155,13 +173,18 @@ pub(crate) fn read_format(
     clippy::disallowed_methods,
     reason = "a secret of this adapter: what a test or a replay decides does not depend on it"
 )]
-pub(crate) fn begin(storage: &dyn Storage, folder: &Path) -> Result<LogId, OpenError> {
+pub(crate) fn begin(
+    storage: &dyn Storage,
+    folder: &Path,
+    kind: FolderKind,
+) -> Result<LogId, OpenError> {
     let mut id = [0; 16];
     SystemRandom::new().fill(&mut id).map_err(|_| {
         OpenError::io("draw random bytes for", folder)(io::Error::other("there are none"))
     })?;
     let path = folder.join(UNFINISHED_FILE);
-    let text = format!("{FIRST_LINE}\nformat {FORMAT}\nlog {}\n", hex::encode(id));
+    let first_line = kind.first_line();
+    let text = format!("{first_line}\nformat {FORMAT}\nlog {}\n", hex::encode(id));
     let write = || -> io::Result<()> {
         let file = storage.create(&path)?;
         file.write_at(text.as_bytes(), 0)?;

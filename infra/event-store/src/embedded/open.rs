@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::data_folder::{self, LogId};
+use super::data_folder::{self, FolderKind, LogId};
 use super::frame::{self, FrameBuilder};
 use super::recovery::{self, Last, Recovered};
 use super::segment::{self, RollError, SegmentHeader, SegmentWriter};
@@ -20,11 +20,11 @@ use crate::storage::file_preparer::FilePreparer;
 use crate::storage::{Access, Disk, OpenError, Storage};
 
 /// The longest file, so that a place in it fits 32 bits with room to spare.
-const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+pub(crate) const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// The shortest file of the log: one of the largest events fits.
 const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 /// The shortest file of payloads: a few of the largest fit.
-const BLOB_SEGMENT_BYTES_MIN: u64 = 256 * 1024;
+pub(crate) const BLOB_SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 
 impl EmbeddedEventStore {
     /// Opens the log to write, and makes the folder when it is not there. Reads the whole log, so
@@ -45,8 +45,10 @@ impl EmbeddedEventStore {
     pub fn open_read_only(options: &EmbeddedOptions) -> Result<Self, OpenError> {
         let (storage, folder) = (Disk, options.folder.as_path());
         let log_id =
-            data_folder::read_format(&storage, folder)?.ok_or_else(|| OpenError::Absent {
-                folder: folder.to_owned(),
+            data_folder::read_format(&storage, folder, FolderKind::Data)?.ok_or_else(|| {
+                OpenError::Absent {
+                    folder: folder.to_owned(),
+                }
             })?;
         let log = folder.join(segment::FOLDER);
         let recovered = recovery::recover(&storage, &log, &log_id, Access::Read)?;
@@ -78,7 +80,7 @@ impl EmbeddedEventStore {
         check(options)?;
         let folder = options.folder.as_path();
         let lock = data_folder::lock(folder)?;
-        let log_id = match data_folder::read_format(&*storage, folder)? {
+        let log_id = match data_folder::read_format(&*storage, folder, FolderKind::Data)? {
             Some(log_id) => log_id,
             None => make_folder(&storage, options)?,
         };
@@ -169,7 +171,7 @@ fn check(options: &EmbeddedOptions) -> Result<(), OpenError> {
 fn make_folder(storage: &Arc<dyn Storage>, options: &EmbeddedOptions) -> Result<LogId, OpenError> {
     let folder = options.folder.as_path();
     let log = folder.join(segment::FOLDER);
-    let log_id = data_folder::begin(&**storage, folder)?;
+    let log_id = data_folder::begin(&**storage, folder, FolderKind::Data)?;
     data_folder::make_inner(&**storage, &log)?;
     data_folder::make_inner(&**storage, &folder.join(payload_store::FOLDER))?;
     let preparer = preparer(storage, &log, options.segment_bytes, true)?;

@@ -9,6 +9,7 @@ use satpost_domain::PayloadId;
 
 use super::blob_segment::FRAME_HEADER_BYTES;
 use super::key_file::{self, Slot};
+use super::scan::Found;
 use super::seal::{self, BrokenSeal};
 use crate::storage::StorageFile;
 
@@ -25,13 +26,40 @@ pub(crate) struct Place {
     pub(crate) slot: Slot,
 }
 
+impl Place {
+    /// How many bytes its frame has.
+    pub(super) fn frame_bytes(&self) -> u64 {
+        FRAME_HEADER_BYTES as u64 + u64::from(self.bytes)
+    }
+
+    /// What is left here once it is not needed any more.
+    pub(super) fn remains(&self) -> Remains {
+        Remains {
+            segment: self.segment,
+            offset: self.offset,
+            bytes: FRAME_HEADER_BYTES as u32 + self.bytes,
+        }
+    }
+}
+
+/// A part of a blob segment that nobody needs and that is not overwritten yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Remains {
+    pub(crate) segment: u32,
+    pub(crate) offset: u32,
+    pub(crate) bytes: u32,
+}
+
 /// One blob segment.
 pub(crate) struct BlobFile {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn StorageFile>,
-    /// How many payloads in it are alive. Segments with few of them are where compaction will
-    /// begin.
+    /// How many payloads in it are alive.
     pub(crate) alive: u32,
+    /// How many bytes their frames have.
+    pub(crate) alive_bytes: u64,
+    /// How long the file is.
+    pub(crate) len: u64,
     /// True when nothing more is written to it.
     pub(crate) full: bool,
 }
@@ -68,11 +96,10 @@ pub(crate) enum ReadPayloadError {
 }
 
 impl PayloadIndex {
-    pub(crate) fn new(
-        places: HashMap<PayloadId, Place>,
-        segments: HashMap<u32, BlobFile>,
-        keys: Option<Arc<dyn StorageFile>>,
-    ) -> Self {
+    pub(super) fn new(found: Found, keys: Option<Arc<dyn StorageFile>>) -> Self {
+        let places = found.places.into_iter();
+        let places = places.map(|(id, (place, _))| (id, place)).collect();
+        let segments = found.segments;
         Self {
             index: Arc::new(RwLock::new(Index { places, segments })),
             keys,
@@ -132,6 +159,11 @@ impl PayloadIndex {
     /// How many payloads are alive.
     pub(crate) fn len(&self) -> usize {
         self.read_index().places.len()
+    }
+
+    /// The ids of all that is alive.
+    pub(crate) fn ids(&self) -> Vec<PayloadId> {
+        self.read_index().places.keys().copied().collect()
     }
 
     pub(super) fn add_segment(&self, number: u32, blob: BlobFile) {

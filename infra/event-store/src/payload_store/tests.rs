@@ -6,7 +6,7 @@ use satpost_domain::PayloadId;
 
 use super::key_file::{self, KeyFile, KeyRecord};
 use super::seal::{self, BrokenSeal, PayloadKey};
-use crate::embedded::data_folder::{self, LogId};
+use crate::embedded::data_folder::{self, FolderKind, LogId};
 use crate::storage::{Access, Disk};
 
 fn id(number: u8) -> PayloadId {
@@ -22,7 +22,7 @@ fn record(number: u8) -> KeyRecord {
 }
 
 fn log_id(folder: &std::path::Path) -> LogId {
-    data_folder::begin(&Disk, folder).unwrap()
+    data_folder::begin(&Disk, folder, FolderKind::Data).unwrap()
 }
 
 #[test]

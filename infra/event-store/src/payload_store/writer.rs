@@ -10,7 +10,7 @@ use std::sync::Arc;
 use satpost_domain::PayloadId;
 
 use super::blob_segment::{self, FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES};
-use super::index::{BlobFile, Change, PayloadIndex, Place};
+use super::index::{BlobFile, Change, PayloadIndex, Place, Remains};
 use super::key_file::{KeyFile, KeyRecord};
 use super::seal::SealedPayload;
 use crate::embedded::data_folder::LogId;
@@ -57,6 +57,8 @@ pub(crate) struct PayloadWriterParts {
     pub(crate) index: PayloadIndex,
     /// The first number that no segment has.
     pub(crate) next_number: u32,
+    /// What is to be overwritten.
+    pub(super) remains: Vec<Remains>,
 }
 
 impl PayloadWriter {
@@ -114,6 +116,8 @@ impl PayloadWriter {
             path: path.clone(),
             file: Arc::clone(&prepared.file),
             alive: 0,
+            alive_bytes: 0,
+            len: self.segment_bytes,
             full: false,
         };
         self.index.add_segment(number, blob);
