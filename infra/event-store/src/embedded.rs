@@ -118,12 +118,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(
-        index: Index,
-        payloads: PayloadIndex,
-        chain: ChainHash,
-        state: TailState,
-    ) -> Self {
+    fn new(index: Index, payloads: PayloadIndex, chain: ChainHash, state: TailState) -> Self {
         let head = Position::new(index.head(), 0);
         let (tail, _) = watch::channel(Tail { head, chain, state });
         Self {

@@ -114,10 +114,7 @@ pub enum CopyError {
 ///
 /// # Errors
 /// [`CopyError`]. What was copied so far stays, without a description that would make it a backup.
-pub fn backup(
-    options: &BackupOptions,
-    progress: &dyn Fn(u64, u64),
-) -> Result<BackedUp, CopyError> {
+pub fn backup(options: &BackupOptions, progress: &dyn Fn(u64, u64)) -> Result<BackedUp, CopyError> {
     let folder = options.folder.as_path();
     let log_id = data_folder::read_format(&Disk, folder)?.ok_or_else(|| OpenError::Absent {
         folder: folder.to_owned(),
@@ -131,7 +128,10 @@ pub fn backup(
     let payload_folder = folder.join(payload_store::FOLDER);
     copying.total = paths.iter().map(|path| length(path)).sum();
     if options.payloads {
-        copying.total += files_of(&payload_folder)?.iter().map(|path| length(path)).sum::<u64>();
+        copying.total += files_of(&payload_folder)?
+            .iter()
+            .map(|path| length(path))
+            .sum::<u64>();
     }
     let (segments, head) = copy_log(options, &log_id, &paths, &mut copying)?;
     let mut payloads = Vec::new();
@@ -157,7 +157,10 @@ pub fn backup(
 fn segment_paths(log: &Path) -> Result<Vec<PathBuf>, CopyError> {
     let mut findings = Findings::default();
     let segments = folder::segments(log, &mut findings)?;
-    let gap = findings.kept.iter().find(|finding| segment::number(&finding.file).is_some());
+    let gap = findings
+        .kept
+        .iter()
+        .find(|finding| segment::number(&finding.file).is_some());
     if let Some(gap) = gap {
         return Err(CopyError::Unfit {
             file: gap.file.clone(),
@@ -196,7 +199,8 @@ fn copy_log(
                 (file, next.previous)
             }
             None => {
-                let (file, chain, last) = copying.take_last(path, &target, inside, log_id, header)?;
+                let (file, chain, last) =
+                    copying.take_last(path, &target, inside, log_id, header)?;
                 head = last;
                 (file, chain)
             }
@@ -232,8 +236,9 @@ fn copy_payloads(
             if is_blob && copied.insert(path.clone()) {
                 match copy(copying, &path) {
                     Ok(file) => payloads.push(file),
-                    Err(OpenError::Io { source, path: at, .. })
-                        if source.kind() == io::ErrorKind::NotFound && at == path => {}
+                    Err(OpenError::Io {
+                        source, path: at, ..
+                    }) if source.kind() == io::ErrorKind::NotFound && at == path => {}
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -310,7 +315,9 @@ impl<'a> Copying<'a> {
                     .map_err(|damage| damage.in_file(path))?,
                 Ok(None) => break,
                 Err(damage) => {
-                    let in_flight = walk.is_in_flight(&file).map_err(OpenError::io("read", path))?;
+                    let in_flight = walk
+                        .is_in_flight(&file)
+                        .map_err(OpenError::io("read", path))?;
                     if !in_flight && walk.batch_follows() {
                         return Err(damage.in_file(path).into());
                     }
@@ -397,12 +404,17 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), OpenError> {
 /// Writes a new file, durable except for its name.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), OpenError> {
     let mut file = create_new(path).map_err(OpenError::io("create", path))?;
-    file.write_all(bytes).map_err(OpenError::io("write", path))?;
+    file.write_all(bytes)
+        .map_err(OpenError::io("write", path))?;
     file.sync_all().map_err(OpenError::io("sync", path))
 }
 
 fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 pub(super) fn files_of(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {

@@ -94,7 +94,11 @@ fn decode(bytes: &[u8], log_id: &LogId) -> Option<LostPayloads> {
         let position = u64::from_le_bytes(entry[16..].try_into().ok()?);
         Some((id, position))
     };
-    entries.iter().map(entry).collect::<Option<_>>().map(LostPayloads)
+    entries
+        .iter()
+        .map(entry)
+        .collect::<Option<_>>()
+        .map(LostPayloads)
 }
 
 #[cfg(test)]
@@ -105,8 +109,15 @@ mod tests {
     fn reads_what_it_wrote_and_refuses_any_other_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let log_id = LogId::from_bytes([1; 16]);
-        assert_eq!(read(folder.path(), &log_id).unwrap(), LostPayloads::default());
-        let lost = LostPayloads((1..4).map(|n| (PayloadId::new([n; 16]), n.into())).collect());
+        assert_eq!(
+            read(folder.path(), &log_id).unwrap(),
+            LostPayloads::default()
+        );
+        let lost = LostPayloads(
+            (1..4)
+                .map(|n| (PayloadId::new([n; 16]), n.into()))
+                .collect(),
+        );
         lost.write(folder.path(), &log_id).unwrap();
         assert_eq!(read(folder.path(), &log_id).unwrap(), lost);
         assert!(read(folder.path(), &LogId::from_bytes([2; 16])).is_err());

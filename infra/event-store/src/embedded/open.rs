@@ -114,12 +114,7 @@ impl EmbeddedEventStore {
         );
         let next_position = index.head() + 1;
         let (queue, requests) = mpsc::channel(options.queue_appends);
-        let shared = Arc::new(Shared::new(
-            index,
-            payload_index,
-            chain,
-            TailState::Live,
-        ));
+        let shared = Arc::new(Shared::new(index, payload_index, chain, TailState::Live));
         let writer = Writer {
             queue: requests,
             segments: segment_writer(storage, options, log_id, last)?,

@@ -58,14 +58,42 @@ pub struct Restored {
     pub payloads_lost: u64,
 }
 
-/// Makes the data folder. `progress` is told how many bytes of how many are done.
+/// A data folder to which nothing but its last file is missing. Until it is completed it is refused
+/// as one.
+pub struct UnfinishedFolder {
+    folder: PathBuf,
+    log_id: LogId,
+    restored: Restored,
+    _lock: data_folder::FolderLock,
+}
+
+impl UnfinishedFolder {
+    /// What it holds.
+    #[must_use]
+    pub fn restored(&self) -> &Restored {
+        &self.restored
+    }
+
+    /// Makes it a data folder, durably.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn complete(self) -> Result<Restored, OpenError> {
+        backup::sync_folder(&self.folder)?;
+        data_folder::adopt(&self.folder, &self.log_id)?;
+        Ok(self.restored)
+    }
+}
+
+/// Makes a data folder, up to its completion. `progress` is told how many bytes of how many are
+/// done.
 ///
 /// # Errors
 /// [`CopyError`]. What was written so far stays, and is refused as a data folder.
 pub fn restore(
     options: &RestoreOptions,
     progress: &dyn Fn(u64, u64),
-) -> Result<Restored, CopyError> {
+) -> Result<UnfinishedFolder, CopyError> {
     if let Some(asked) = options.to.filter(|asked| *asked > options.head) {
         return Err(CopyError::BehindTheEnd {
             asked,
@@ -73,7 +101,7 @@ pub fn restore(
         });
     }
     backup::make_empty_folder(&options.target)?;
-    let _lock = data_folder::lock(&options.target)?;
+    let lock = data_folder::lock(&options.target)?;
     let log_id = LogId::from_bytes(options.log_id);
     let mut copying = Copying::new(progress);
     let log = options.source.join(segment::FOLDER);
@@ -99,14 +127,17 @@ pub fn restore(
     let lost = cut.living.iter().filter(|(id, _)| !found.contains(id));
     let lost = LostPayloads(lost.map(|(id, position)| (*id, *position)).collect());
     lost.write(&options.target, &log_id)?;
-    backup::sync_folder(&options.target)?;
-    data_folder::adopt(&options.target, &log_id)?;
-    Ok(Restored {
-        head: Position::new(cut.head, 0),
-        chain: cut.chain,
-        bytes: cut.bytes,
-        payloads: found.len() as u64,
-        payloads_lost: lost.0.len() as u64,
+    Ok(UnfinishedFolder {
+        folder: options.target.clone(),
+        log_id,
+        restored: Restored {
+            head: Position::new(cut.head, 0),
+            chain: cut.chain,
+            bytes: cut.bytes,
+            payloads: found.len() as u64,
+            payloads_lost: lost.0.len() as u64,
+        },
+        _lock: lock,
     })
 }
 
@@ -248,7 +279,9 @@ fn copy_payloads(
 /// The description of a backup may name files of the payloads only.
 fn check_inside(path: &Path) -> Result<(), CopyError> {
     let mut parts = path.components();
-    let is_inside = parts.next().is_some_and(|part| part.as_os_str() == payload_store::FOLDER)
+    let is_inside = parts
+        .next()
+        .is_some_and(|part| part.as_os_str() == payload_store::FOLDER)
         && matches!(parts.next(), Some(std::path::Component::Normal(_)))
         && parts.next().is_none();
     is_inside.then_some(()).ok_or_else(|| CopyError::Unfit {

@@ -97,7 +97,9 @@ pub fn statistics(
                 Ok(None) => break,
                 Err(damage) => {
                     let is_end = segments.keys().last() == Some(number)
-                        && (walk.is_in_flight(&file).map_err(OpenError::io("read", path))?
+                        && (walk
+                            .is_in_flight(&file)
+                            .map_err(OpenError::io("read", path))?
                             || !walk.batch_follows());
                     if is_end {
                         break;

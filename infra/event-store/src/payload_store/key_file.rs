@@ -175,7 +175,10 @@ pub(crate) fn keep_only<V>(
     };
     let mut keep = vec![0_u64; words(found.slots().end)];
     for slot in found.slots() {
-        if found.slot(slot).is_some_and(|record| wanted.contains_key(&record.id)) {
+        if found
+            .slot(slot)
+            .is_some_and(|record| wanted.contains_key(&record.id))
+        {
             keep[slot as usize / 64] |= 1 << (slot % 64);
         }
     }

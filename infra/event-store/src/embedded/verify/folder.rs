@@ -33,7 +33,11 @@ pub(in crate::embedded) fn segments(
     let missing = (1..=last).filter(|number| !segments.contains_key(number));
     for number in missing {
         let path = segment::path(folder, number);
-        findings.add(&path, 0, format!("segment {number} of the log is not there"));
+        findings.add(
+            &path,
+            0,
+            format!("segment {number} of the log is not there"),
+        );
     }
     Ok(segments)
 }
@@ -45,7 +49,9 @@ fn is_made_of_a_segment(path: &Path, segments: &BTreeMap<u32, PathBuf>) -> bool 
     let Some((number, extension)) = name.and_then(|name| name.split_once('.')) else {
         return false;
     };
-    let belongs = number.parse().is_ok_and(|number| segments.contains_key(&number));
+    let belongs = number
+        .parse()
+        .is_ok_and(|number| segments.contains_key(&number));
     belongs && (extension == "idx" || extension.starts_with("idx."))
 }
 

@@ -80,7 +80,11 @@ impl History {
                 next_position: header.first,
                 chain: header.previous,
             };
-            self.first = if self.first == 0 { header.first } else { self.first };
+            self.first = if self.first == 0 {
+                header.first
+            } else {
+                self.first
+            };
             if self.end.is_some_and(|end| end != begins) {
                 let reason = "the segment does not begin where the one before it ends: one of them was cut or exchanged, or batches are missing";
                 self.findings.add(&report.path, 32, reason);
@@ -107,7 +111,8 @@ impl History {
         self.totals.batches += report.batches;
         self.totals.bytes += report.end;
         if let Some(damage) = report.damage {
-            self.findings.add(&report.path, damage.offset, damage.reason);
+            self.findings
+                .add(&report.path, damage.offset, damage.reason);
             self.end = None;
             self.knows_streams = false;
         }
@@ -119,7 +124,11 @@ impl History {
         }
         for (name, run) in &report.streams {
             let known = self.streams.get(name).copied();
-            let expected = if self.knows_streams { known.or(Some(0)) } else { known };
+            let expected = if self.knows_streams {
+                known.or(Some(0))
+            } else {
+                known
+            };
             if expected.is_some_and(|expected| expected != run.first) {
                 let reason = format!(
                     "revision {} of {name} does not follow the one before it",
@@ -140,7 +149,8 @@ impl History {
     pub(super) fn finish(&mut self, files: &BTreeMap<u32, PathBuf>) {
         if files.is_empty() {
             let path = segment::path(&self.log, 1);
-            self.findings.add(&path, 0, "the first segment of the log is not there");
+            self.findings
+                .add(&path, 0, "the first segment of the log is not there");
         }
     }
 

@@ -129,9 +129,9 @@ impl PayloadCheck<'_> {
         };
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..self.threads).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().try_for_each(|worker| {
-                worker.join().expect("looking at payloads does not panic")
-            })
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().expect("looking at payloads does not panic"))
         })?;
         for path in lock(&foreign).drain(..) {
             findings.add(&path, 0, "this is not a blob segment of this log");
@@ -216,7 +216,11 @@ impl PayloadCheck<'_> {
     ) {
         for (id, position) in missing {
             let (path, offset, reason) = troubles.get(id).cloned().unwrap_or_else(|| {
-                (self.folder.to_owned(), 0, "it is in none of the blob segments, or the header of its frame is damaged")
+                (
+                    self.folder.to_owned(),
+                    0,
+                    "it is in none of the blob segments, or the header of its frame is damaged",
+                )
             });
             let reason = format!("the payload of the event at position {position}: {reason}");
             findings.add(&path, offset, reason);

@@ -69,10 +69,13 @@ pub(super) fn check(
     };
     let header = SegmentHeader::decode(scope.log_id, buffer);
     let Some(header) = header.filter(|header| header.number == number) else {
-        report.damage = Some(Damage::new(0, header.map_or_else(
-            || "this is not a segment of this log, or its header is damaged".to_owned(),
-            |header| format!("this is segment {} under another name", header.number),
-        )));
+        report.damage = Some(Damage::new(
+            0,
+            header.map_or_else(
+                || "this is not a segment of this log, or its header is damaged".to_owned(),
+                |header| format!("this is segment {} under another name", header.number),
+            ),
+        ));
         return Ok(report);
     };
     report.header = Some(header);
@@ -92,7 +95,9 @@ pub(super) fn check(
                 walk = before;
                 let may_be_written = number == scope.last;
                 let in_flight = may_be_written
-                    && walk.is_in_flight(&file).map_err(OpenError::io("read", path))?;
+                    && walk
+                        .is_in_flight(&file)
+                        .map_err(OpenError::io("read", path))?;
                 report.damage = (!in_flight).then(|| explain(&walk, damage, may_be_written));
                 break;
             }
