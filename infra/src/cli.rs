@@ -1,11 +1,15 @@
 //! The command line of `satpostd`: the server and the operator's tools.
 
+mod backup;
 mod config;
 mod events;
 mod progress;
 mod rebuild;
 mod replay;
+mod restore;
 mod serve;
+mod stats;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +51,14 @@ enum Tool {
     Replay(replay::ReplayArguments),
     /// Rebuild projections from the log, and compare or replace their snapshots.
     Rebuild(rebuild::RebuildArguments),
+    /// Recompute every checksum, hash, position and revision of the log, and compare it with its signed checkpoints.
+    Verify(verify::VerifyArguments),
+    /// Copy the log, consistent at one position, while the server runs or not.
+    Backup(backup::BackupArguments),
+    /// Make a new data folder of a backup, up to any position.
+    Restore(restore::RestoreArguments),
+    /// Count what is in the log.
+    Stats(stats::StatsArguments),
     /// Show the configuration.
     #[command(subcommand)]
     Config(config::ConfigTool),
@@ -84,6 +96,10 @@ pub fn main() -> ExitCode {
         Some(Tool::Events(arguments)) => finished(events::run(&arguments)),
         Some(Tool::Replay(arguments)) => finished(replay::run(&arguments)),
         Some(Tool::Rebuild(arguments)) => rebuild::run(&arguments),
+        Some(Tool::Verify(arguments)) => verify::run(&arguments),
+        Some(Tool::Backup(arguments)) => finished(backup::run(&arguments)),
+        Some(Tool::Restore(arguments)) => finished(restore::run(&arguments)),
+        Some(Tool::Stats(arguments)) => finished(stats::run(&arguments)),
         Some(Tool::Config(tool)) => finished(config::run(&tool)),
     };
     outcome.unwrap_or_else(|error| {

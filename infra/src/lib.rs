@@ -8,15 +8,19 @@
 //!   an event store; [`snapshots`]: projections on disk.
 //! - [`bitcoind`]: the node, and the watcher that follows it.
 //! - [`push`]: the way to a phone; [`outbox`]: what empties the push outbox.
+//! - [`log_checkpoints`]: the server's signature under its log; [`backup_manifest`]: what describes a
+//!   backup.
 //! - [`processes`]: runs the process managers.
 //! - [`config`], [`server_keys`], [`system`], [`telemetry`], [`shutdown`], [`status`]: what a
 //!   server needs around it.
 //! - [`wiring`]: puts all of it together; [`cli`]: the command line of `satpostd`.
 
+pub mod backup_manifest;
 pub mod bitcoind;
 pub mod cli;
 pub mod config;
 pub mod event_log;
+pub mod log_checkpoints;
 pub mod outbox;
 pub mod processes;
 pub mod push;

@@ -71,7 +71,22 @@ impl ServerKeys {
         Ok(Self { signing, vapid })
     }
 
-    /// The public key of receipts and heads.
+    /// Loads the keys from `folder`; nothing when one of them is not there.
+    ///
+    /// # Errors
+    /// [`ServerKeysError`].
+    pub fn load(folder: &Path) -> Result<Option<Self>, ServerKeysError> {
+        let is_there = |name| folder.join(name).exists();
+        if !is_there(SIGNING_KEY_FILE) || !is_there(VAPID_KEY_FILE) {
+            return Ok(None);
+        }
+        Self::load_or_create(folder, &SystemIds::new()).map(Some)
+    }
+
+    /// The names of the key files.
+    pub const FILES: [&'static str; 2] = [SIGNING_KEY_FILE, VAPID_KEY_FILE];
+
+    /// The public key of receipts, heads and checkpoints.
     #[must_use]
     pub fn public_key(&self) -> [u8; 32] {
         let mut key = [0; 32];

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
+use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
 use crate::outbox::Outbox;
 use crate::processes::{self, Checkpoint};
 use crate::push::{Guard, Vapid, WebPush};
@@ -113,6 +114,7 @@ impl Server {
 
     async fn run(self, listeners: Listeners, stop: CancellationToken) -> Result<(), ServeError> {
         let mut background = JoinSet::new();
+        let checkpoints = self.start_checkpoints(&mut background, &stop).await?;
         self.start_projections(&mut background, &stop);
         self.wait_until_live(&stop).await?;
         let node = self.start_watcher(&mut background, &stop)?;
@@ -134,8 +136,27 @@ impl Server {
         if ended.await.is_err() {
             tracing::warn!("background work did not end in time; it goes on at the next start");
         }
+        if outcome.is_ok() {
+            checkpoints.sign_aside().await;
+        }
         tracing::info!("stopped");
         outcome
+    }
+
+    /// Signs the log from time to time; the last signature is made when everything else has ended.
+    async fn start_checkpoints(
+        &self,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Arc<CheckpointKeeper>> {
+        let (store, keys) = (Arc::clone(&self.store), Arc::clone(&self.keys));
+        let policy = CheckpointPolicy::default();
+        let keeper = CheckpointKeeper::open(&self.config.data_dir, store, keys, policy)
+            .await
+            .context("the checkpoints of the event log cannot be used")?;
+        let keeper = Arc::new(keeper);
+        background.spawn(Arc::clone(&keeper).keep(stop.clone()));
+        Ok(keeper)
     }
 
     fn start_projections(&self, background: &mut JoinSet<()>, stop: &CancellationToken) {

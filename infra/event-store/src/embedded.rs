@@ -12,6 +12,8 @@
 //! - `writer`: the one thread that writes.
 //! - `index`, `reader`: where events are, and reading them there.
 //! - `recovery`: what happens when the log is opened.
+//! - [`verify`], [`statistics`]: reading all of it with tools, by way of `walk`.
+//! - [`backup`], [`restore`]: a copy through one position, and a data folder made of it.
 //!
 //! # Architecture invariants
 //! - An append is answered only when its events, its payloads and its erasures are durable.
@@ -30,6 +32,7 @@ use satpost_domain::{PayloadId, Position, Revision, StreamId, limits};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::data_folder::LogId;
+use self::frame::ChainHash;
 use self::index::{Index, StreamKey};
 use self::reader::Reader;
 use self::writer::Request;
@@ -43,16 +46,22 @@ use crate::payload_store::{blob_segment, seal};
 
 pub use crate::storage::OpenError;
 
+pub mod backup;
 pub(crate) mod data_folder;
 pub(crate) mod frame;
 mod index;
+mod lost_payloads;
 pub(crate) mod open;
 mod reader;
 mod record;
 mod recovery;
+pub mod restore;
 mod segment;
+pub mod statistics;
 #[cfg(test)]
 mod tests;
+pub mod verify;
+mod walk;
 mod writer;
 
 /// How many events a follower reads at a time.
@@ -109,9 +118,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(index: Index, payloads: PayloadIndex, state: TailState) -> Self {
+    fn new(index: Index, payloads: PayloadIndex, chain: ChainHash, state: TailState) -> Self {
         let head = Position::new(index.head(), 0);
-        let (tail, _) = watch::channel(Tail { head, state });
+        let (tail, _) = watch::channel(Tail { head, chain, state });
         Self {
             reader: Reader {
                 index: Arc::new(RwLock::new(index)),
@@ -155,6 +164,14 @@ impl EmbeddedEventStore {
                 }
             }
         }
+    }
+
+    /// The position of the last event and the hash that stands for the whole log through it, both
+    /// of the same moment. What they tell of is durable.
+    #[must_use]
+    pub fn chain_head(&self) -> (Position, [u8; 32]) {
+        let tail = self.shared.tail.borrow();
+        (tail.head, tail.chain)
     }
 
     /// How many payloads are alive.

@@ -17,6 +17,8 @@ use super::{Filter, RecordedEvent, StoredItem};
 pub(super) struct Tail {
     /// The last event that may be read.
     pub(super) head: Position,
+    /// The hash that stands for the log through `head`; zeros where an engine has none.
+    pub(super) chain: [u8; 32],
     /// Whether more can come.
     pub(super) state: TailState,
 }

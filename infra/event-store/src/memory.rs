@@ -48,6 +48,7 @@ impl MemoryEventStore {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let (tail, _) = watch::channel(Tail {
             head: Position::START,
+            chain: [0; 32],
             state: TailState::Live,
         });
         Self {

@@ -77,6 +77,46 @@ pub(super) struct Rate {
     pub seconds: f64,
 }
 
+/// Counts bytes towards an end that is known once work has begun. May be told from several threads.
+pub(super) struct ByteProgress {
+    bar: ProgressBar,
+    started: Instant,
+}
+
+impl ByteProgress {
+    /// Everything goes to standard error, and nothing where that is no terminal.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "progress is shown in real time and decides nothing"
+    )]
+    pub(super) fn new() -> Self {
+        let style = ProgressStyle::with_template(
+            "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        )
+        .expect("the template is well formed");
+        Self {
+            bar: ProgressBar::new(0).with_style(style),
+            started: Instant::now(),
+        }
+    }
+
+    /// So many bytes of so many are done.
+    pub(super) fn reach(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
+    /// Removes the bar; how many seconds it took.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "progress is shown in real time and decides nothing"
+    )]
+    pub(super) fn finish(self) -> f64 {
+        self.bar.finish_and_clear();
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
 impl Rate {
     /// Events a second.
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

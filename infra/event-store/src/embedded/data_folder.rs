@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -44,6 +44,11 @@ impl FolderKind {
 pub(crate) struct LogId([u8; 16]);
 
 impl LogId {
+    /// The id as a backup has kept it.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -183,8 +188,7 @@ pub(crate) fn begin(
         OpenError::io("draw random bytes for", folder)(io::Error::other("there are none"))
     })?;
     let path = folder.join(UNFINISHED_FILE);
-    let first_line = kind.first_line();
-    let text = format!("{first_line}\nformat {FORMAT}\nlog {}\n", hex::encode(id));
+    let text = format_text(kind, &LogId(id));
     let write = || -> io::Result<()> {
         let file = storage.create(&path)?;
         file.write_at(text.as_bytes(), 0)?;
@@ -193,6 +197,26 @@ pub(crate) fn begin(
     };
     write().map_err(OpenError::io("write", &path))?;
     Ok(LogId(id))
+}
+
+fn format_text(kind: FolderKind, log_id: &LogId) -> String {
+    let first_line = kind.first_line();
+    let id = hex::encode(log_id.as_bytes());
+    format!("{first_line}\nformat {FORMAT}\nlog {id}\n")
+}
+
+/// Makes a folder the data folder of the log `log_id`, whose files are in it already. Until then
+/// the folder is taken for somebody else's, so that no half of a log is ever opened.
+pub(crate) fn adopt(folder: &Path, log_id: &LogId) -> Result<(), OpenError> {
+    let partial = folder.join("format.partial");
+    let adopted = || -> io::Result<()> {
+        let mut file = File::create(&partial)?;
+        file.write_all(format_text(FolderKind::Data, log_id).as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&partial, folder.join(FORMAT_FILE))?;
+        File::open(folder)?.sync_all()
+    };
+    adopted().map_err(OpenError::io("complete", folder))
 }
 
 /// Completes a data folder.

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::data_folder::{self, FolderKind, LogId};
 use super::frame::{self, FrameBuilder};
+use super::lost_payloads;
 use super::recovery::{self, Last, Recovered};
 use super::segment::{self, RollError, SegmentHeader, SegmentWriter};
 use super::writer::{Batch, Writer};
@@ -51,7 +52,8 @@ impl EmbeddedEventStore {
                 }
             })?;
         let log = folder.join(segment::FOLDER);
-        let recovered = recovery::recover(&storage, &log, &log_id, Access::Read)?;
+        let mut recovered = recovery::recover(&storage, &log, &log_id, Access::Read)?;
+        lost_payloads::read(folder, &log_id)?.take_out_of(&mut recovered.living);
         let payloads = payload_store::recovery::open_read_only(
             &storage,
             &folder.join(payload_store::FOLDER),
@@ -59,7 +61,12 @@ impl EmbeddedEventStore {
             &recovered.living,
         )?;
         Ok(Self {
-            shared: Arc::new(Shared::new(recovered.index, payloads, TailState::ReadOnly)),
+            shared: Arc::new(Shared::new(
+                recovered.index,
+                payloads,
+                recovered.chain,
+                TailState::ReadOnly,
+            )),
             log_id,
             records_max: 0,
             payloads_max: 0,
@@ -87,10 +94,11 @@ impl EmbeddedEventStore {
         let log = folder.join(segment::FOLDER);
         let Recovered {
             index,
-            living,
+            mut living,
             chain,
             last,
         } = recovery::recover(&*storage, &log, &log_id, Access::ReadWrite)?;
+        lost_payloads::read(folder, &log_id)?.take_out_of(&mut living);
         last.settle()?;
         let (payload_writer, payload_index) = payload_store::recovery::open(
             Arc::clone(&storage),
@@ -108,7 +116,7 @@ impl EmbeddedEventStore {
         );
         let next_position = index.head() + 1;
         let (queue, requests) = mpsc::channel(options.queue_appends);
-        let shared = Arc::new(Shared::new(index, payload_index, TailState::Live));
+        let shared = Arc::new(Shared::new(index, payload_index, chain, TailState::Live));
         let writer = Writer {
             queue: requests,
             segments: segment_writer(storage, options, log_id, last)?,

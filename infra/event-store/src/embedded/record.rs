@@ -32,7 +32,7 @@ pub(super) struct Record<'a> {
     pub(super) payload: Option<PayloadId>,
     pub(super) stream: &'a str,
     schema: u16,
-    kind: &'a str,
+    pub(super) kind: &'a str,
     metadata: &'a [u8],
     body: &'a [u8],
 }
@@ -130,6 +130,13 @@ impl<'a> Record<'a> {
             metadata,
             body,
         })
+    }
+
+    /// How many bytes it has, prefix included.
+    pub(super) fn bytes(&self) -> usize {
+        let payload = self.payload.map_or(0, |_| ID_BYTES);
+        let names = self.stream.len() + self.kind.len();
+        PREFIX_BYTES + FIXED_BYTES + payload + names + self.metadata.len() + self.body.len()
     }
 
     /// The event at `position`.

@@ -283,7 +283,10 @@ impl Writer {
         batch.ends.clear();
         batch.frame.clear();
         let head = Position::new(batch.first_position - 1, 0);
-        self.shared.tail.send_modify(|tail| tail.head = head);
+        self.shared.tail.send_modify(|tail| {
+            tail.head = head;
+            tail.chain = chain;
+        });
         Ok(())
     }
 

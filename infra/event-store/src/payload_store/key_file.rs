@@ -2,6 +2,7 @@
 //!
 //! A slot lies inside one disk sector, so a power cut leaves it as it was or as it should be.
 
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,12 @@ use zeroize::Zeroizing;
 
 use super::seal::{KEY_BYTES, PayloadKey};
 use crate::embedded::data_folder::LogId;
-use crate::storage::{Access, OpenError, Storage, StorageFile, read_whole};
+use crate::storage::{Access, Disk, OpenError, Storage, StorageFile, read_whole};
 
 /// The name of the key file.
 pub(crate) const NAME: &str = "keys";
-const SLOT_BYTES: usize = 64;
+/// How many bytes a slot has.
+pub(crate) const SLOT_BYTES: usize = 64;
 /// How many slots the file grows by: 1 MiB.
 const GROWTH_SLOTS: u32 = 16 * 1024;
 const MAGIC: &[u8; 8] = b"SATPKEY\n";
@@ -128,6 +130,13 @@ impl FoundKeys {
         KeyRecord::decode(self.bytes.get(start..start + SLOT_BYTES)?)
     }
 
+    /// Whether a slot is all zeros.
+    pub(crate) fn is_free(&self, slot: Slot) -> bool {
+        let start = slot as usize * SLOT_BYTES;
+        let bytes = self.bytes.get(start..start + SLOT_BYTES);
+        bytes.is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0))
+    }
+
     /// Overwrites every slot that `keep` does not hold, whether it needs it or not: after a failed
     /// sync the page cache may show zeros that never reached the disk.
     pub(crate) fn sweep(mut self, keep: &[u64]) -> io::Result<KeyFile> {
@@ -153,6 +162,29 @@ impl FoundKeys {
             cursor: 1,
         })
     }
+}
+
+/// Overwrites every slot that holds the key of a payload other than `wanted`.
+pub(crate) fn keep_only<V>(
+    folder: &Path,
+    log_id: &LogId,
+    wanted: &HashMap<PayloadId, V>,
+) -> Result<(), OpenError> {
+    let Some(found) = find(&Disk, folder, log_id, Access::ReadWrite)? else {
+        return Ok(());
+    };
+    let mut keep = vec![0_u64; words(found.slots().end)];
+    for slot in found.slots() {
+        if found
+            .slot(slot)
+            .is_some_and(|record| wanted.contains_key(&record.id))
+        {
+            keep[slot as usize / 64] |= 1 << (slot % 64);
+        }
+    }
+    let path = found.path.clone();
+    let swept = found.sweep(&keep).map(drop);
+    swept.map_err(OpenError::io("sweep", &path))
 }
 
 /// Whether the bit of `slot` is set.
