@@ -1,3 +1,7 @@
-//! Breaks the event log and the server on purpose, and checks that nothing acknowledged is lost.
+//! `crashlab`: runs the experiments by hand.
 
-fn main() {}
+fn main() {
+    let options = satpost_crashlab::storage_operations::Options::new(1, 12);
+    let report = satpost_crashlab::storage_operations::run(options);
+    eprintln!("{report}");
+}
