@@ -63,13 +63,24 @@ impl Attempt {
 pub struct History {
     /// In the order in which it was asked.
     pub attempts: Vec<Attempt>,
+    /// The number of the next append, where appends are numbered.
+    pub(crate) next_number: u64,
 }
 
 impl History {
+    /// How many appends were acknowledged.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        let outcomes = self.attempts.iter().map(|attempt| attempt.outcome);
+        outcomes
+            .filter(|outcome| matches!(outcome, Outcome::Acknowledged(_)))
+            .count() as u64
+    }
+
     /// Reads the whole log and compares.
     pub async fn check(&self, store: &dyn EventStore) -> Verdict {
         let mut verdict = Verdict::default();
         if let Err(error) = self.compare(store, &mut verdict).await {
+            verdict.unreadable = Some(error.to_string());
             verdict.fault(format!("the log cannot be read: {error}"));
         }
         verdict

@@ -147,6 +147,8 @@ pub struct Verdict {
     pub unknown: u64,
     /// Every way in which the log broke its word; each lost append is one.
     pub faults: Vec<String>,
+    /// What the log said when it could not be read; one of the faults.
+    pub unreadable: Option<String>,
 }
 
 impl Verdict {

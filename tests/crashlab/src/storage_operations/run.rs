@@ -164,10 +164,7 @@ impl Run {
 
     /// Everything is lost.
     fn gone(&mut self, fault: &str) {
-        let attempts = self.history.attempts.iter();
-        let acknowledged =
-            attempts.filter(|attempt| matches!(attempt.outcome, Outcome::Acknowledged(_)));
-        self.verdict.lost += acknowledged.count() as u64;
+        self.verdict.lost += self.history.acknowledged();
         self.verdict.fault(fault);
     }
 
