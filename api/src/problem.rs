@@ -24,6 +24,8 @@ pub(crate) use render::{log_level, render};
 
 /// When a refused request may come again, where the server has no better idea.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(2);
+/// The same when the disk is full: somebody has to be woken first.
+const RETRY_AFTER_FULL: Duration = Duration::from_secs(60);
 
 /// Why a request is not answered with success.
 #[derive(Debug, Clone)]
@@ -289,6 +291,10 @@ impl From<LogError> for ApiError {
                 .with_cause(&error)
                 .with_retry_after(RETRY_AFTER_DEFAULT),
             LogError::TooLarge { .. } => Self::internal(&error),
+            LogError::StorageFull { .. } => Self::new(ProblemCode::StorageFull)
+                .with_detail("the operator has to make room; what is stored can be read")
+                .with_cause(&error)
+                .with_retry_after(RETRY_AFTER_FULL),
             LogError::Unavailable { .. } | LogError::Unknown { .. } | LogError::Fatal { .. } => {
                 Self::new(ProblemCode::Unavailable)
                     .with_cause(&error)

@@ -83,7 +83,14 @@ pub enum LogError {
         /// The size.
         actual: usize,
     },
-    /// The log cannot be reached or takes nothing now (a full disk); nothing was appended.
+    /// There is no room for it on the disk; nothing was appended. Reads go on, and so do appends
+    /// when there is room again.
+    #[error("the event log has no room: {reason}")]
+    StorageFull {
+        /// What is wrong, for the operator.
+        reason: String,
+    },
+    /// The log cannot be reached or takes nothing now; nothing was appended.
     #[error("the event log takes nothing now: {reason}")]
     Unavailable {
         /// What is wrong, for the operator.
@@ -111,7 +118,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// answer, also after a restart.
     ///
     /// # Errors
-    /// [`LogError`]; after `Conflict`, `TooLarge` and `Unavailable` nothing has changed.
+    /// [`LogError`]; after `Conflict`, `TooLarge`, `StorageFull` and `Unavailable` nothing has
+    /// changed.
     async fn append(
         &self,
         stream: &StreamId,

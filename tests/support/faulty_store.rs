@@ -18,8 +18,10 @@ use satpost_event_store::{
 pub enum Fault {
     /// Nothing.
     None,
-    /// Appends are refused, as with a full disk.
+    /// Appends are refused.
     Unavailable,
+    /// The disk is full.
+    Full,
     /// Another writer is always faster.
     Conflict,
     /// Payloads are lost.
@@ -63,8 +65,12 @@ impl EventStore for FaultyStore {
         erase: Vec<PayloadId>,
     ) -> Result<Appended, LogError> {
         if self.is(Fault::Unavailable) {
-            let reason = "the disk is full: /secret/path".to_owned();
+            let reason = "not now: /secret/path".to_owned();
             return Err(LogError::Unavailable { reason });
+        }
+        if self.is(Fault::Full) {
+            let reason = "no room in /secret/path".to_owned();
+            return Err(LogError::StorageFull { reason });
         }
         if self.is(Fault::Conflict) {
             return Err(LogError::Conflict { actual: None });

@@ -195,6 +195,15 @@ impl ServerProcess {
         }
     }
 
+    /// The exit code of a server that has ended by itself; nothing while it runs.
+    ///
+    /// # Panics
+    /// When the operating system does not know the process.
+    pub fn ended(&mut self) -> Option<Option<i32>> {
+        let status = self.child.try_wait().expect("the server is our child");
+        status.map(|status| status.code())
+    }
+
     /// The base URL of the API.
     #[must_use]
     pub fn url(&self) -> String {

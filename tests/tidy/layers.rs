@@ -62,6 +62,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "satpost-crashlab",
             &[
+                "satpost-api-types",
+                "satpost-client",
                 "satpost-commands",
                 "satpost-domain",
                 "satpost-event-store",

@@ -37,6 +37,7 @@ const COMMAND: &[Code] = &[
     Code::IdempotencyKeyMissing,
     Code::IdempotencyMismatch,
     Code::Conflict,
+    Code::StorageFull,
 ];
 
 /// What only this operation can meet.

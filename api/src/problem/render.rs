@@ -51,7 +51,7 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
     use ProblemCode as Code;
     match code {
         Code::Internal => Level::ERROR,
-        Code::Unavailable | Code::Behind | Code::NodeUnavailable => Level::WARN,
+        Code::StorageFull | Code::Unavailable | Code::Behind | Code::NodeUnavailable => Level::WARN,
         Code::Conflict | Code::RateLimited | Code::QueueFull => Level::INFO,
         Code::Malformed
         | Code::SignatureMalformed

@@ -138,6 +138,8 @@ problem_codes! {
     Behind = "behind", 503, "The server has not caught up yet";
     /// The feature needs a node and there is none.
     NodeUnavailable = "node-unavailable", 503, "The server has no Bitcoin node now";
+    /// The disk of the server is full; nothing was changed.
+    StorageFull = "storage-full", 507, "The server has no room";
     /// The mailbox is full.
     QueueFull = "queue-full", 507, "The recipient's mailbox is full";
 }

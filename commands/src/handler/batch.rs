@@ -118,7 +118,8 @@ impl<A: Aggregate> Batch<A> {
             match log.append(stream, expected, events, erase).await {
                 Err(error @ LogError::Unknown { .. }) => unknown = Some(error),
                 // That the repeat did not append says nothing about the first attempt.
-                Err(LogError::Unavailable { .. }) if unknown.is_some() => {}
+                Err(LogError::Unavailable { .. } | LogError::StorageFull { .. })
+                    if unknown.is_some() => {}
                 answer => return answer,
             }
         }

@@ -188,7 +188,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// - Erasing what is unknown or erased already does nothing.
     ///
     /// # Errors
-    /// [`LogError`]; after `Conflict`, `TooLarge` and `Unavailable` nothing has changed.
+    /// [`LogError`]; after `Conflict`, `TooLarge`, `StorageFull` and `Unavailable` nothing has
+    /// changed.
     async fn append(
         &self,
         stream: &StreamId,

@@ -97,11 +97,16 @@ async fn changes_nothing_while_the_log_takes_nothing() {
     let alice = Wallet::registered(1, &server).await;
     let bob = Wallet::registered(2, &server).await;
     let message = alice.message(&bob, 7);
-    server.store.set(Fault::Unavailable);
-    let refused = message.send(&server).await;
-    let problem = refused.expect_problem(Code::Unavailable);
-    assert!(refused.header("retry-after").is_some());
-    assert!(!format!("{problem:?}").contains("secret"), "{problem:?}");
+    for (fault, code) in [
+        (Fault::Unavailable, Code::Unavailable),
+        (Fault::Full, Code::StorageFull),
+    ] {
+        server.store.set(fault);
+        let refused = message.send(&server).await;
+        let problem = refused.expect_problem(code);
+        assert!(refused.header("retry-after").is_some());
+        assert!(!format!("{problem:?}").contains("secret"), "{problem:?}");
+    }
     server.store.set(Fault::Conflict);
     message.send(&server).await.expect_problem(Code::Conflict);
     server.store.set(Fault::None);

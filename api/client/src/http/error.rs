@@ -102,6 +102,7 @@ impl CallError {
                     | ProblemCode::Unavailable
                     | ProblemCode::Behind
                     | ProblemCode::NodeUnavailable
+                    | ProblemCode::StorageFull
                     | ProblemCode::QueueFull
                     | ProblemCode::ClockSkew
                     | ProblemCode::SignatureReplayed

@@ -35,10 +35,10 @@ pub(super) fn delay(error: &CallError, attempts: u32, dice: u32) -> Option<Durat
     }
 }
 
-/// A full mailbox stays full for longer than a call can wait, so it is temporary but not repeated.
+/// A full mailbox or disk stays full for longer than a call can wait, so it is temporary but not repeated.
 fn is_worth_repeating(error: &CallError) -> bool {
     match error.code() {
-        Some(ProblemCode::QueueFull | ProblemCode::ClockSkew) => false,
+        Some(ProblemCode::QueueFull | ProblemCode::StorageFull | ProblemCode::ClockSkew) => false,
         Some(_) | None => error.is_temporary(),
     }
 }

@@ -232,6 +232,23 @@ pub(crate) fn finish(storage: &dyn Storage, folder: &Path) -> Result<(), OpenErr
     named().map_err(OpenError::io("complete", folder))
 }
 
+/// Makes the names of the data folder durable, which were found there: a process that ended between
+/// a rename and the sync after it leaves a name that a power cut would take away, together with
+/// everything that is acknowledged until then.
+pub(crate) fn settle_names(
+    storage: &dyn Storage,
+    folder: &Path,
+    inner: [&Path; 2],
+) -> Result<(), OpenError> {
+    let parent = parent(folder);
+    for folder in inner.into_iter().chain([folder]).chain(parent.as_deref()) {
+        storage
+            .sync_folder(folder)
+            .map_err(OpenError::io("sync", folder))?;
+    }
+    Ok(())
+}
+
 fn parent(folder: &Path) -> Option<PathBuf> {
     let parent = folder.parent()?;
     if parent.as_os_str().is_empty() {

@@ -92,6 +92,8 @@ impl EmbeddedEventStore {
             None => make_folder(&storage, options)?,
         };
         let log = folder.join(segment::FOLDER);
+        let payloads = folder.join(payload_store::FOLDER);
+        data_folder::settle_names(&*storage, folder, [&log, &payloads])?;
         let Recovered {
             index,
             mut living,
@@ -102,7 +104,7 @@ impl EmbeddedEventStore {
         last.settle()?;
         let (payload_writer, payload_index) = payload_store::recovery::open(
             Arc::clone(&storage),
-            &folder.join(payload_store::FOLDER),
+            &payloads,
             log_id,
             options.blob_segment_bytes,
             &living,

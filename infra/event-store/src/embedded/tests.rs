@@ -168,7 +168,7 @@ async fn takes_nothing_while_the_disk_is_full_and_goes_on_when_there_is_room() {
         }
     };
     assert!(
-        matches!(refused, LogError::Unavailable { .. }),
+        matches!(refused, LogError::StorageFull { .. }),
         "{refused:?}"
     );
     // Reads go on, and nothing of what was refused is there.
@@ -186,7 +186,7 @@ async fn takes_nothing_while_the_disk_is_full_and_goes_on_when_there_is_room() {
         match outcome {
             Ok(_) => end += 1,
             // The full disk is remembered for a moment.
-            Err(LogError::Unavailable { .. }) if refused_again < 100 => {
+            Err(LogError::StorageFull { .. }) if refused_again < 100 => {
                 refused_again += 1;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -319,8 +319,8 @@ impl Writer {
 
 fn no_space(error: &io::Error) -> Admission {
     tracing::warn!(%error, "no room for the next segment: an append was refused");
-    Admission::Answered(Err(LogError::Unavailable {
-        reason: format!("there is no room on the disk: {error}"),
+    Admission::Answered(Err(LogError::StorageFull {
+        reason: error.to_string(),
     }))
 }
 

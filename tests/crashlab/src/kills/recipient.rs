@@ -17,13 +17,13 @@ use satpost_domain::hash::sha256;
 use satpost_domain::ids::ChainHash;
 use satpost_domain::mailbox::{chain_start, extend_chain};
 
-use crate::history::{Inbox, Received, Tag};
-use crate::sender::{http, is_final, seed};
+use super::history::{Inbox, Received, Tag};
+use super::sender::{http, is_final, seed};
 
 /// How long a client waits before it asks again.
 const PAUSE: Duration = Duration::from_millis(5);
 
-pub(crate) struct Recipient {
+pub(super) struct Recipient {
     http: HttpClient,
     messaging: MessagingSecret,
     inbox: Inbox,
@@ -31,10 +31,13 @@ pub(crate) struct Recipient {
     chains: BTreeMap<u64, ChainHash>,
     /// What the server has confirmed to have let go.
     acknowledged: u64,
+    /// What the server was asked to let go; whether it did is not known.
+    asked: u64,
+    fetches: u64,
 }
 
 impl Recipient {
-    pub(crate) async fn register(url: &str, number: usize) -> Self {
+    pub(super) async fn register(url: &str, number: usize) -> Self {
         let seed = seed(2, number);
         let messaging = MessagingSecret::derive(&seed, 0);
         let http = http(url);
@@ -52,15 +55,17 @@ impl Recipient {
             inbox,
             chains,
             acknowledged: 0,
+            asked: 0,
+            fetches: 0,
         }
     }
 
-    pub(crate) fn key(&self) -> MessagingKey {
+    pub(super) fn key(&self) -> MessagingKey {
         self.messaging.public()
     }
 
     /// Reads and acknowledges until told to stop.
-    pub(crate) async fn read_until(mut self, stop: Arc<AtomicBool>) -> Self {
+    pub(super) async fn read_until(mut self, stop: Arc<AtomicBool>) -> Self {
         while !stop.load(Ordering::SeqCst) {
             self.read_some().await;
             tokio::time::sleep(PAUSE).await;
@@ -69,35 +74,42 @@ impl Recipient {
     }
 
     /// Reads the rest: until the server has said that there is nothing.
-    pub(crate) async fn drain(mut self) -> Inbox {
+    pub(super) async fn drain(mut self) -> Inbox {
         while self.read_some().await != Some(0) {}
         self.inbox
     }
 
-    /// Fetches a page, stores it, acknowledges it. How many were in the page; nothing when the server did not answer.
+    /// Fetches a page from the start of the queue, stores it, acknowledges some of it. How many were in
+    /// the page; nothing when the server did not answer.
     async fn read_some(&mut self) -> Option<usize> {
-        let fetch = FetchMessages {
-            after: self.acknowledged,
-            ..FetchMessages::default()
-        };
-        let page = match self.http.fetch_messages(&self.messaging, fetch).await {
-            Ok(Some(page)) if !page.messages.is_empty() => page,
-            Ok(_) => return Some(0),
+        self.fetches += 1;
+        let fetched = self.http.fetch_messages(&self.messaging, FetchMessages::default());
+        let page = match fetched.await {
+            Ok(page) => page,
             Err(error) => {
                 assert!(!is_final(&error), "the server refuses a fetch: {error}");
                 return None;
             }
         };
-        let through = self.store(&page)?;
+        let page = page.filter(|page| !page.messages.is_empty());
+        self.check_start(page.as_ref());
+        let Some(page) = page else {
+            return Some(0);
+        };
+        let last = self.store(&page)?;
+        let through = match self.fetches % 3 {
+            // Everything that was not acknowledged must come again.
+            0 => return Some(page.messages.len()),
+            1 => page.messages[0].seq.midpoint(last),
+            _ => last,
+        };
         let request = AcknowledgeMessagesRequest::Through(AcknowledgeThrough {
             through,
             chain: self.chains[&through].to_string(),
         });
-        match self
-            .http
-            .acknowledge_messages(&self.messaging, &request)
-            .await
-        {
+        self.asked = self.asked.max(through);
+        let asked = self.http.acknowledge_messages(&self.messaging, &request);
+        match asked.await {
             Ok(_) => self.acknowledged = through,
             Err(error) => assert!(
                 !is_final(&error),
@@ -105,6 +117,24 @@ impl Recipient {
             ),
         }
         Some(page.messages.len())
+    }
+
+    /// A queue starts with the first message that was not acknowledged.
+    fn check_start(&mut self, page: Option<&FetchMessagesResponse>) {
+        let first = page.map(|page| page.messages[0].seq);
+        let known = self.inbox.messages.len() as u64;
+        let start = first.unwrap_or(known + 1);
+        if start > self.asked + 1 {
+            self.fault(&format!(
+                "starts with {start}, but only {} was asked to be let go: deleted without acknowledgement",
+                self.asked
+            ));
+        }
+        if first.is_none() && known > self.asked {
+            self.fault(&format!(
+                "is empty, but message {known} was never acknowledged"
+            ));
+        }
     }
 
     /// Takes over what is new and compares what came before. The last message of the page.

@@ -10,12 +10,12 @@ use satpost_client::seed::Seed;
 use satpost_domain::limits::MESSAGE_SIZE_BUCKETS;
 use satpost_domain::{CommandId, MessagingKey};
 
-use crate::history::Sent;
+use super::history::Sent;
 
 /// How long a client waits before it asks a server again that is down.
 const PAUSE: Duration = Duration::from_millis(20);
 
-pub(crate) struct Sender {
+pub(super) struct Sender {
     number: usize,
     http: HttpClient,
     identity: IdentitySecret,
@@ -35,7 +35,7 @@ pub(crate) fn http(url: &str) -> HttpClient {
 }
 
 impl Sender {
-    pub(crate) async fn register(url: &str, number: usize, queues: Vec<MessagingKey>) -> Self {
+    pub(super) async fn register(url: &str, number: usize, queues: Vec<MessagingKey>) -> Self {
         let seed = seed(1, number);
         let identity = IdentitySecret::derive(&seed);
         let http = http(url);
@@ -51,7 +51,7 @@ impl Sender {
     }
 
     /// Writes until told to stop; returns what it wrote. Every message in the list was accepted.
-    pub(crate) async fn write_until(self, stop: Arc<AtomicBool>) -> Vec<Sent> {
+    pub(super) async fn write_until(self, stop: Arc<AtomicBool>) -> Vec<Sent> {
         let mut sent = Vec::new();
         for number in 1.. {
             if stop.load(Ordering::SeqCst) {
@@ -93,12 +93,13 @@ impl Sender {
 }
 
 /// True for an answer that would be the same for a repeat. A full queue is emptied by its reader.
-pub(crate) fn is_final(error: &satpost_client::http::CallError) -> bool {
+pub(super) fn is_final(error: &satpost_client::http::CallError) -> bool {
     use satpost_api_types::problem::ProblemCode;
     error.code().is_some_and(|code| {
         !matches!(
             code,
             ProblemCode::QueueFull
+                | ProblemCode::StorageFull
                 | ProblemCode::Unavailable
                 | ProblemCode::RateLimited
                 | ProblemCode::ClockSkew
@@ -107,7 +108,8 @@ pub(crate) fn is_final(error: &satpost_client::http::CallError) -> bool {
     })
 }
 
-fn body(sender: usize, number: u64) -> Vec<u8> {
+/// A message of the smallest size that says who wrote it and which it is.
+pub(crate) fn body(sender: usize, number: u64) -> Vec<u8> {
     let mut body = vec![0; MESSAGE_SIZE_BUCKETS[0]];
     body[..8].copy_from_slice(&(sender as u64).to_be_bytes());
     body[8..16].copy_from_slice(&number.to_be_bytes());

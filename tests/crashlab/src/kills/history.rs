@@ -3,32 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The content of a message: who wrote it, and the how-manieth of its sender it is.
-pub(crate) type Tag = (usize, u64);
+pub(super) type Tag = (usize, u64);
 
 /// A message whose acceptance is certain in the end, because its sender asked until it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) tag: Tag,
-    pub(crate) recipient: usize,
+pub(super) struct Sent {
+    pub(super) tag: Tag,
+    pub(super) recipient: usize,
 }
 
 /// A message as its recipient got it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Received {
-    pub(crate) seq: u64,
-    pub(crate) tag: Tag,
+pub(super) struct Received {
+    pub(super) seq: u64,
+    pub(super) tag: Tag,
 }
 
 /// Everything one recipient got, in the order of first delivery, and what it noticed by itself.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Inbox {
-    pub(crate) recipient: usize,
-    pub(crate) messages: Vec<Received>,
-    pub(crate) faults: Vec<String>,
+pub(super) struct Inbox {
+    pub(super) recipient: usize,
+    pub(super) messages: Vec<Received>,
+    pub(super) faults: Vec<String>,
 }
 
 /// Every way in which the server broke its word.
-pub(crate) fn faults(sent: &[Sent], inboxes: &[Inbox]) -> Vec<String> {
+pub(super) fn faults(sent: &[Sent], inboxes: &[Inbox]) -> Vec<String> {
     let mut faults = Vec::new();
     for inbox in inboxes {
         faults.extend(inbox.faults.iter().cloned());
