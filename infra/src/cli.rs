@@ -2,6 +2,10 @@
 
 mod config;
 mod events;
+mod explain;
+mod export;
+mod import;
+mod log_location;
 mod progress;
 mod rebuild;
 mod replay;
@@ -19,6 +23,8 @@ use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 
 /// A tool failed or found a difference.
 const EXIT_FAILURE: u8 = 1;
+/// The log knows nobody of that name (`EX_NOUSER` of sysexits.h).
+const EXIT_UNKNOWN_CLIENT: u8 = 67;
 /// The event log can no longer be trusted (`EX_SOFTWARE` of sysexits.h).
 const EXIT_LOG_FATAL: u8 = 70;
 /// The configuration or the data folder cannot be used (`EX_CONFIG` of sysexits.h).
@@ -47,6 +53,12 @@ enum Tool {
     Replay(replay::ReplayArguments),
     /// Rebuild projections from the log, and compare or replace their snapshots.
     Rebuild(rebuild::RebuildArguments),
+    /// Write the log to a file without loss, or tell its digest.
+    Export(export::ExportArguments),
+    /// Append what a file holds and a log does not.
+    Import(import::ImportArguments),
+    /// Tell everything that the log knows about one client.
+    Explain(explain::ExplainArguments),
     /// Show the configuration.
     #[command(subcommand)]
     Config(config::ConfigTool),
@@ -84,6 +96,9 @@ pub fn main() -> ExitCode {
         Some(Tool::Events(arguments)) => finished(events::run(&arguments)),
         Some(Tool::Replay(arguments)) => finished(replay::run(&arguments)),
         Some(Tool::Rebuild(arguments)) => rebuild::run(&arguments),
+        Some(Tool::Export(arguments)) => finished(export::run(&arguments)),
+        Some(Tool::Import(arguments)) => finished(import::run(&arguments)),
+        Some(Tool::Explain(arguments)) => explain::run(&arguments),
         Some(Tool::Config(tool)) => finished(config::run(&tool)),
     };
     outcome.unwrap_or_else(|error| {

@@ -30,7 +30,7 @@ use crate::shutdown;
 use crate::snapshots::{SnapshotPolicy, Snapshots};
 use crate::status::{Node, Status};
 use crate::system::{SystemClock, SystemIds};
-use satpost_event_store::EventStore;
+use satpost_event_store::{EventStore, LogIdentity};
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 
 /// How long background work may take to end.
@@ -81,6 +81,7 @@ struct Server {
     handler: Handler,
     read_model: Arc<ReadModel>,
     snapshots: Snapshots,
+    log_identity: LogIdentity,
     keys: Arc<ServerKeys>,
     random: SystemIds,
 }
@@ -98,7 +99,9 @@ impl Server {
         let ids: Arc<dyn IdSource> = Arc::new(random.clone());
         let handler = Handler::new(Arc::new(log.clone()) as Arc<dyn EventLog>, clock, ids);
         let snapshots = Snapshots::new(folder);
-        let read_model = Arc::new(snapshots.load_through(log.head().await?));
+        let log_identity = store.identity().await?;
+        let read_model = snapshots.read().restore(log_identity, log.head().await?);
+        let read_model = Arc::new(read_model);
         Ok(Self {
             config,
             store,
@@ -106,6 +109,7 @@ impl Server {
             handler,
             read_model,
             snapshots,
+            log_identity,
             keys,
             random,
         })
@@ -149,7 +153,7 @@ impl Server {
         background.spawn(
             self.snapshots
                 .clone()
-                .keep(read_model, policy, stop.clone()),
+                .keep(self.log_identity, read_model, policy, stop.clone()),
         );
     }
 
