@@ -30,8 +30,8 @@ use crate::shutdown;
 use crate::snapshots::{SnapshotPolicy, Snapshots};
 use crate::status::{Node, Status};
 use crate::system::{SystemClock, SystemIds};
-use satpost_event_store::{EventStore, LogIdentity};
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_event_store::{EventStore, LogIdentity};
 
 /// How long background work may take to end.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -150,11 +150,12 @@ impl Server {
 
         let read_model = Arc::clone(&self.read_model);
         let policy = SnapshotPolicy::default();
-        background.spawn(
-            self.snapshots
-                .clone()
-                .keep(self.log_identity, read_model, policy, stop.clone()),
-        );
+        background.spawn(self.snapshots.clone().keep(
+            self.log_identity,
+            read_model,
+            policy,
+            stop.clone(),
+        ));
     }
 
     /// Queries would answer from the past while history is applied, so nobody is let in before.

@@ -80,8 +80,9 @@ fn tell_digest(
     end: Position,
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new(end);
-    let LogHead { events, digest } =
-        block_on(head_through(store, end, |position| progress.reach(position)))??;
+    let LogHead { events, digest } = block_on(head_through(store, end, |position| {
+        progress.reach(position)
+    }))??;
     let rate = progress.finish(events);
     let mut out = io::stdout().lock();
     if arguments.json {
@@ -146,7 +147,10 @@ fn to_file(
                 .mode(0o600)
                 .open(path)
                 .with_context(|| {
-                    format!("cannot make {}; --resume goes on with a file", path.display())
+                    format!(
+                        "cannot make {}; --resume goes on with a file",
+                        path.display()
+                    )
                 })?;
             write_new(arguments, store, end, BufWriter::new(file))?
         }
@@ -166,7 +170,9 @@ fn begun(path: &Path) -> anyhow::Result<Option<(File, Scanned)>> {
     let scanned = match scan(BufReader::new(&file), |_| ()) {
         Ok(scanned) => scanned,
         Err(error @ FileError::Unfinished { .. }) => {
-            return Err(anyhow::Error::new(error).context("not even its header is whole; delete it"));
+            return Err(
+                anyhow::Error::new(error).context("not even its header is whole; delete it")
+            );
         }
         Err(error) => return Err(error.into()),
     };

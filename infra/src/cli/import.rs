@@ -83,9 +83,15 @@ fn tell(
         writeln!(out, "{line}")?;
         return Ok(());
     }
-    writeln!(out, "imported {appended} events and {payloads} payloads; {present} events were there already")?;
+    writeln!(
+        out,
+        "imported {appended} events and {payloads} payloads; {present} events were there already"
+    )?;
     if *beyond > 0 {
-        writeln!(out, "the log goes on with {beyond} events that are not in the file")?;
+        writeln!(
+            out,
+            "the log goes on with {beyond} events that are not in the file"
+        )?;
     }
     writeln!(
         out,

@@ -212,7 +212,11 @@ fn words(counts: &[(String, u64)]) -> String {
 fn tell_end(arguments: &RebuildArguments, pair: &Pair, equal: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let (position, rate) = (pair.rebuilt.position(), &pair.rate);
-    let verb = if arguments.apply { "rebuilt" } else { "compared" };
+    let verb = if arguments.apply {
+        "rebuilt"
+    } else {
+        "compared"
+    };
     writeln!(out, "{verb} at position {position}: {rate}")?;
     if arguments.apply {
         writeln!(out, "the rebuilt projections are the snapshot now")?;

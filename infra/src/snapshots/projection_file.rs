@@ -74,7 +74,10 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "redb") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "redb")
+        {
             files.push(path);
         }
     }
@@ -113,11 +116,7 @@ pub(super) fn write(
     Ok(path)
 }
 
-fn fill(
-    file: File,
-    log: LogIdentity,
-    snapshots: &[ProjectionSnapshot],
-) -> Result<(), redb::Error> {
+fn fill(file: File, log: LogIdentity, snapshots: &[ProjectionSnapshot]) -> Result<(), redb::Error> {
     let database: Database = Builder::new()
         .set_cache_size(CACHE_BYTES)
         .create_with_backend(FileBackend::new(file)?)?;
@@ -159,7 +158,10 @@ pub(super) fn read(path: &Path) -> Result<Option<SavedFile>, String> {
         Err(error) => return Err(error.to_string()),
     };
     let digest = digest(&mut file).map_err(|error| error.to_string())?;
-    if path.file_name().is_none_or(|name| *name != *file_name(&digest)) {
+    if path
+        .file_name()
+        .is_none_or(|name| *name != *file_name(&digest))
+    {
         return Err("it is damaged: it does not have the digest in its name".to_owned());
     }
     read_whole(file)

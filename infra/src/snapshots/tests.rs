@@ -87,7 +87,9 @@ fn a_state_of_many_chunks_comes_back_whole() {
         position: Position::new(5, 6),
         bytes,
     };
-    snapshots.save(LOG, std::slice::from_ref(&snapshot)).unwrap();
+    snapshots
+        .save(LOG, std::slice::from_ref(&snapshot))
+        .unwrap();
     assert_eq!(snapshots.read().projections, [snapshot]);
 }
 
@@ -207,11 +209,12 @@ async fn saves_when_enough_has_happened_and_when_it_stops() {
         interval: Duration::from_millis(5),
     };
     let stop = CancellationToken::new();
-    let keeper = tokio::spawn(
-        snapshots
-            .clone()
-            .keep(LOG, Arc::clone(&running), policy, stop.clone()),
-    );
+    let keeper = tokio::spawn(snapshots.clone().keep(
+        LOG,
+        Arc::clone(&running),
+        policy,
+        stop.clone(),
+    ));
     for number in 1..=2 {
         running.apply(&event(number));
     }

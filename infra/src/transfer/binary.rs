@@ -69,7 +69,8 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     let stored = StoredRecord::from(record);
-    postcard::to_io(&stored, &mut *out).expect("memory takes records whose parts have known lengths");
+    postcard::to_io(&stored, &mut *out)
+        .expect("memory takes records whose parts have known lengths");
     let length = u32::try_from(out.len() - start - 4).expect("records are bounded");
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
     let crc = crc32c::crc32c(&out[start..]);

@@ -21,7 +21,9 @@ pub enum ExportError {
     #[error("the file cannot be written")]
     Io(#[from] io::Error),
     /// The file to go on with is one of another log.
-    #[error("the file to go on with is not of this log: they differ within the first {events} events")]
+    #[error(
+        "the file to go on with is not of this log: they differ within the first {events} events"
+    )]
     OtherLog {
         /// How many events were compared.
         events: u64,
@@ -166,6 +168,8 @@ impl<W: Write> Export<'_, W> {
             return Ok(Some(PayloadContent::LeftOut));
         }
         let bytes = self.store.payload(id).await?;
-        Ok(Some(bytes.map_or(PayloadContent::Erased, PayloadContent::Present)))
+        Ok(Some(
+            bytes.map_or(PayloadContent::Erased, PayloadContent::Present),
+        ))
     }
 }

@@ -46,7 +46,9 @@ pub enum FileError {
         reason: String,
     },
     /// It ends before it is finished.
-    #[error("the file is not finished: it ends at byte {at}, after event {events} of the log; `satpostd export --resume` goes on with it")]
+    #[error(
+        "the file is not finished: it ends at byte {at}, after event {events} of the log; `satpostd export --resume` goes on with it"
+    )]
     Unfinished {
         /// Where its last whole record ends.
         at: u64,
@@ -154,7 +156,9 @@ impl<R: BufRead> RecordReader<R> {
             Some(b'{') => (Format::Jsonl, 0),
             Some(_) => {
                 let mut preamble = [0; binary::PREAMBLE_BYTES];
-                input.read_exact(&mut preamble).map_err(|_| FileError::Foreign)?;
+                input
+                    .read_exact(&mut preamble)
+                    .map_err(|_| FileError::Foreign)?;
                 let (magic, version) = preamble.split_at(binary::MAGIC.len());
                 if *magic != binary::MAGIC {
                     return Err(FileError::Foreign);
@@ -237,7 +241,12 @@ impl<R: BufRead> RecordReader<R> {
         if !self.fill(4)? {
             return Ok(None);
         }
-        let length = [self.buffer[0], self.buffer[1], self.buffer[2], self.buffer[3]];
+        let length = [
+            self.buffer[0],
+            self.buffer[1],
+            self.buffer[2],
+            self.buffer[3],
+        ];
         let bytes = u32::from_le_bytes(length) as usize;
         if bytes > RECORD_BYTES_MAX {
             return Err(self.damaged("the length of a record is wrong"));
@@ -319,10 +328,14 @@ impl<R: BufRead> Events<R> {
             }
             Next::Record(Record::End(end)) => {
                 if end.head != self.head {
-                    return Err(self.reader.damaged("the events are not those that were written"));
+                    return Err(self
+                        .reader
+                        .damaged("the events are not those that were written"));
                 }
                 if end.file != finished(&self.reader.hasher) {
-                    return Err(self.reader.damaged("the bytes are not those that were written"));
+                    return Err(self
+                        .reader
+                        .damaged("the bytes are not those that were written"));
                 }
                 self.end = Some(end);
                 Ok(None)

@@ -28,7 +28,9 @@ pub enum ImportError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file begins where the log has not come to.
-    #[error("the file begins after event {needed}, but the log has {found} events; import what is before it first")]
+    #[error(
+        "the file begins after event {needed}, but the log has {found} events; import what is before it first"
+    )]
     Behind {
         /// How many events are before the file.
         needed: u64,
@@ -42,7 +44,9 @@ pub enum ImportError {
         events: u64,
     },
     /// The log has something else at a place.
-    #[error("the log is another one: its event {event}, {revision} of {stream} at position {position}, is not the one in the file")]
+    #[error(
+        "the log is another one: its event {event}, {revision} of {stream} at position {position}, is not the one in the file"
+    )]
     OtherEvent {
         /// Which event of the log, from 1.
         event: u64,
@@ -54,13 +58,17 @@ pub enum ImportError {
         revision: Revision,
     },
     /// The log answered with another place than the next one.
-    #[error("events of {stream} were stored out of order; another writer is at work, or appends before them were refused. Import into an empty log again")]
+    #[error(
+        "events of {stream} were stored out of order; another writer is at work, or appends before them were refused. Import into an empty log again"
+    )]
     OutOfOrder {
         /// Their stream.
         stream: StreamId,
     },
     /// What was read back is not what the file holds.
-    #[error("after the import the log has the head {found}, the file {expected}; do not use this log")]
+    #[error(
+        "after the import the log has the head {found}, the file {expected}; do not use this log"
+    )]
     HeadDiffers {
         /// Of the log.
         found: satpost_domain::ids::Digest,

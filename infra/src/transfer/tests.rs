@@ -117,7 +117,13 @@ async fn resumed(store: &MemoryEventStore, begun: &[u8]) -> Result<Vec<u8>, Expo
     out.set_position(end);
     let writer = RecordWriter::resume(&scanned, out);
     let with_payloads = scanned.header.with_payloads;
-    let written = export(store, (Start::After(&scanned), ALL), with_payloads, writer, |_| {});
+    let written = export(
+        store,
+        (Start::After(&scanned), ALL),
+        with_payloads,
+        writer,
+        |_| {},
+    );
     Ok(written.await?.1.into_inner())
 }
 
@@ -184,7 +190,13 @@ async fn an_import_is_never_doubled() {
 #[tokio::test]
 async fn a_log_that_went_on_keeps_what_came_later() {
     let source = example().await;
-    let file = file_of(&source, Format::Jsonl, (Position::START, Position::new(4, 0)), false).await;
+    let file = file_of(
+        &source,
+        Format::Jsonl,
+        (Position::START, Position::new(4, 0)),
+        false,
+    )
+    .await;
     let done = imported(&source, &file).await.unwrap();
     assert_eq!((done.present, done.appended, done.beyond), (4, 0, 5));
 }
@@ -198,7 +210,16 @@ async fn the_rest_of_a_log_fits_behind_its_beginning_only() {
         let rest = file_of(&source, format, (Position::new(5, 0), ALL), true).await;
         let target = MemoryEventStore::new();
         let error = imported(&target, &rest).await.unwrap_err();
-        assert!(matches!(error, ImportError::Behind { needed: 4, found: 0 }), "{error}");
+        assert!(
+            matches!(
+                error,
+                ImportError::Behind {
+                    needed: 4,
+                    found: 0
+                }
+            ),
+            "{error}"
+        );
         imported(&target, &beginning).await.unwrap();
         let done = imported(&target, &rest).await.unwrap();
         assert_eq!(done.head, head_of(&source).await);
@@ -215,13 +236,22 @@ async fn refuses_a_target_that_is_another_log() {
     let before = events_of(&other).await;
     let file = file_of(&source, Format::Postcard, (Position::START, ALL), false).await;
     let error = imported(&other, &file).await.unwrap_err();
-    let ImportError::OtherEvent { event: 1, stream, revision, .. } = error else {
+    let ImportError::OtherEvent {
+        event: 1,
+        stream,
+        revision,
+        ..
+    } = error
+    else {
         panic!("{error}");
     };
     assert_eq!((stream.as_str(), revision), ("test-0", Revision(0)));
     let rest = file_of(&source, Format::Postcard, (Position::new(5, 0), ALL), false).await;
     let error = imported(&other, &rest).await.unwrap_err();
-    assert!(matches!(error, ImportError::OtherLog { events: 4 }), "{error}");
+    assert!(
+        matches!(error, ImportError::OtherLog { events: 4 }),
+        "{error}"
+    );
     assert_eq!(events_of(&other).await, before, "nothing was changed");
 }
 
@@ -237,11 +267,19 @@ async fn an_export_that_was_cut_anywhere_is_gone_on_with() {
             assert!(imported(&target, cut).await.is_err(), "cut at {length}");
             assert!(events_of(&target).await.is_empty());
             if scan(cut, |_| ()).is_ok() {
-                assert_eq!(resumed(&source, cut).await.unwrap(), whole, "cut at {length}");
+                assert_eq!(
+                    resumed(&source, cut).await.unwrap(),
+                    whole,
+                    "cut at {length}"
+                );
                 resumable += 1;
             }
         }
-        assert!(resumable > whole.len() / 2, "{resumable} of {}", whole.len());
+        assert!(
+            resumable > whole.len() / 2,
+            "{resumable} of {}",
+            whole.len()
+        );
     }
 }
 
@@ -252,7 +290,11 @@ async fn a_finished_export_takes_what_has_happened_since() {
     for format in FORMATS {
         let begun = file_of(&source, format, (Position::START, ALL), false).await;
         let later = source.clone();
-        assert_eq!(resumed(&later, &begun).await.unwrap(), begun, "nothing happened");
+        assert_eq!(
+            resumed(&later, &begun).await.unwrap(),
+            begun,
+            "nothing happened"
+        );
     }
     let begun = file_of(&source, Format::Jsonl, (Position::START, ALL), false).await;
     extend(&source, 3, &steps[2..]).await;
@@ -262,12 +304,23 @@ async fn a_finished_export_takes_what_has_happened_since() {
 
 #[tokio::test]
 async fn refuses_to_go_on_with_the_file_of_another_log() {
-    let begun = file_of(&example().await, Format::Postcard, (Position::START, ALL), false).await;
+    let begun = file_of(
+        &example().await,
+        Format::Postcard,
+        (Position::START, ALL),
+        false,
+    )
+    .await;
     let mut steps = example_steps();
     steps[0].events[0] = false;
     let error = resumed(&log_of(&steps).await, &begun).await.unwrap_err();
-    assert!(matches!(error, ExportError::OtherLog { events: 9 }), "{error}");
-    let shorter = resumed(&log_of(&steps[..1]).await, &begun).await.unwrap_err();
+    assert!(
+        matches!(error, ExportError::OtherLog { events: 9 }),
+        "{error}"
+    );
+    let shorter = resumed(&log_of(&steps[..1]).await, &begun)
+        .await
+        .unwrap_err();
     assert!(matches!(shorter, ExportError::OtherLog { .. }), "{shorter}");
 }
 
@@ -280,7 +333,10 @@ async fn a_flipped_bit_anywhere_is_found_before_anything_is_written() {
             let mut damaged = whole.clone();
             damaged[place] ^= 1;
             let target = MemoryEventStore::new();
-            assert!(imported(&target, &damaged).await.is_err(), "{format:?}, byte {place}");
+            assert!(
+                imported(&target, &damaged).await.is_err(),
+                "{format:?}, byte {place}"
+            );
             assert!(events_of(&target).await.is_empty());
         }
     }
@@ -292,7 +348,9 @@ async fn refuses_what_a_newer_program_wrote_and_what_is_no_export() {
     let mut binary = file_of(&source, Format::Postcard, (Position::START, ALL), false).await;
     binary[8] = 2;
     let text = file_of(&source, Format::Jsonl, (Position::START, ALL), false).await;
-    let text = String::from_utf8(text).unwrap().replacen("\"version\":1", "\"version\":2", 1);
+    let text = String::from_utf8(text)
+        .unwrap()
+        .replacen("\"version\":1", "\"version\":2", 1);
     for newer in [binary, text.into_bytes()] {
         let error = scan(&newer[..], |_| ()).err().unwrap();
         assert!(matches!(error, FileError::Newer { found: 2 }), "{error}");
