@@ -26,7 +26,7 @@ use secrecy::SecretString;
 
 pub mod books;
 pub mod check;
-mod convert;
+pub(crate) mod convert;
 pub mod core_rpc;
 pub mod feed;
 pub mod follower;

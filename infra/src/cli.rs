@@ -3,6 +3,10 @@
 mod backup;
 mod config;
 mod events;
+mod explain;
+mod export;
+mod import;
+mod log_location;
 mod progress;
 mod rebuild;
 mod replay;
@@ -23,6 +27,8 @@ use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 
 /// A tool failed or found a difference.
 const EXIT_FAILURE: u8 = 1;
+/// The log knows nobody of that name (`EX_NOUSER` of sysexits.h).
+const EXIT_UNKNOWN_CLIENT: u8 = 67;
 /// The event log can no longer be trusted (`EX_SOFTWARE` of sysexits.h).
 const EXIT_LOG_FATAL: u8 = 70;
 /// The configuration or the data folder cannot be used (`EX_CONFIG` of sysexits.h).
@@ -59,6 +65,12 @@ enum Tool {
     Restore(restore::RestoreArguments),
     /// Count what is in the log.
     Stats(stats::StatsArguments),
+    /// Write the log to a file without loss, or tell its digest.
+    Export(export::ExportArguments),
+    /// Append what a file holds and a log does not.
+    Import(import::ImportArguments),
+    /// Tell everything that the log knows about one client.
+    Explain(explain::ExplainArguments),
     /// Show the configuration.
     #[command(subcommand)]
     Config(config::ConfigTool),
@@ -100,6 +112,9 @@ pub fn main() -> ExitCode {
         Some(Tool::Backup(arguments)) => finished(backup::run(&arguments)),
         Some(Tool::Restore(arguments)) => finished(restore::run(&arguments)),
         Some(Tool::Stats(arguments)) => finished(stats::run(&arguments)),
+        Some(Tool::Export(arguments)) => finished(export::run(&arguments)),
+        Some(Tool::Import(arguments)) => finished(import::run(&arguments)),
+        Some(Tool::Explain(arguments)) => explain::run(&arguments),
         Some(Tool::Config(tool)) => finished(config::run(&tool)),
     };
     outcome.unwrap_or_else(|error| {

@@ -32,4 +32,5 @@ pub mod status;
 pub mod stored_event;
 pub mod system;
 pub mod telemetry;
+pub mod transfer;
 pub mod wiring;

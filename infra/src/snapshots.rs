@@ -1,34 +1,43 @@
-//! The projections in files, so that a start replays little. A snapshot is never needed: one that
-//! is missing, damaged, of another version or ahead of the log is left aside, and its projection is
-//! rebuilt from the first event.
+//! The projections on disk, so that a start replays little: the snapshot and then the tail of the log.
+//! A snapshot is never needed: one that is missing, damaged, of another version, of another log or
+//! ahead of the log is left aside, and its projection is rebuilt from the first event.
 //!
-//! A snapshot holds what its projection holds, scripts and push targets among it, so the files are
-//! readable by their owner only, and what is erased leaves them with the next snapshot.
+//! A snapshot holds what its projection holds, scripts and push targets among it, so the file is
+//! readable by its owner only, and what is erased leaves the disk with the next snapshot.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use satpost_domain::Position;
+use satpost_event_store::LogIdentity;
 use satpost_projections::ReadModel;
 use satpost_projections::read_model::ProjectionSnapshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::replace_file::replace_file;
+use projection_file::SavedFile;
 
-mod file_format;
+mod projection_file;
 #[cfg(test)]
 mod tests;
 
 /// How often the saver looks whether a snapshot is due.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often the files are looked for again when a server replaces them meanwhile.
+const READ_ATTEMPTS: usize = 5;
 
-/// The folder of the snapshots: `<data>/projections/<name>.snapshot`.
+/// The folder of the snapshots, `<data>/projections`. It holds one file, which is replaced as a whole.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
     folder: PathBuf,
+}
+
+/// What was saved, before it is known which log it is for.
+#[derive(Debug, Default)]
+pub struct Saved {
+    log: Option<LogIdentity>,
+    projections: Vec<ProjectionSnapshot>,
 }
 
 /// When snapshots are taken while the server runs.
@@ -51,14 +60,71 @@ impl Default for SnapshotPolicy {
     }
 }
 
-/// A snapshot could not be written.
+/// The snapshots could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the snapshot {path}")]
+#[error("cannot write the snapshots of the projections to {folder}")]
 pub struct SaveError {
-    /// Which file.
-    pub path: PathBuf,
+    /// Where to.
+    pub folder: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+impl Saved {
+    /// The projections as they were saved, for the log with this identity, which ends at `head`.
+    /// A snapshot ahead of the end tells of events that never happened (a log restored from an
+    /// older backup), one of another log of events of others; both are left aside.
+    #[must_use]
+    pub fn restore(mut self, log: LogIdentity, head: Position) -> ReadModel {
+        if let Some(other) = self.log.filter(|saved| *saved != log) {
+            tracing::warn!(
+                snapshot.log = %other,
+                log.identity = %log,
+                "the snapshots of the projections are of another log; all projections are rebuilt from the event log"
+            );
+            return ReadModel::new();
+        }
+        self.projections.retain(|snapshot| {
+            let ahead = snapshot.position > head;
+            if ahead {
+                tracing::warn!(
+                    projection.name = snapshot.name,
+                    snapshot.position = %snapshot.position,
+                    log.head = %head,
+                    "a projection has a snapshot ahead of the log and is rebuilt from the event log"
+                );
+            }
+            !ahead
+        });
+        ReadModel::restore_from(&self.projections)
+    }
+
+    /// The furthest position in it.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        let positions = self.projections.iter().map(|snapshot| snapshot.position);
+        positions.max().unwrap_or(Position::START)
+    }
+}
+
+impl From<SavedFile> for Saved {
+    fn from(file: SavedFile) -> Self {
+        let usable = file.projections.into_iter().filter_map(|projection| {
+            projection
+                .map_err(|unusable| {
+                    tracing::warn!(
+                        projection.name = unusable.name,
+                        reason = unusable.reason,
+                        "a projection cannot use its snapshot and is rebuilt from the event log"
+                    );
+                })
+                .ok()
+        });
+        Self {
+            log: Some(file.log),
+            projections: usable.collect(),
+        }
+    }
 }
 
 impl Snapshots {
@@ -70,87 +136,65 @@ impl Snapshots {
         }
     }
 
-    /// The projections as they were saved, for one who knows that the log is not behind them.
+    /// What was saved last. Read it before the log is opened beside a running server: a snapshot
+    /// that is read first cannot be ahead of the log.
     #[must_use]
-    pub fn load(&self) -> ReadModel {
-        ReadModel::restore_from(&self.read(None))
-    }
-
-    /// The projections as they were saved. A snapshot ahead of `head`, the end of the log, tells of
-    /// events that never happened (a log restored from an older backup) and is left aside.
-    #[must_use]
-    pub fn load_through(&self, head: Position) -> ReadModel {
-        ReadModel::restore_from(&self.read(Some(head)))
-    }
-
-    fn read(&self, head: Option<Position>) -> Vec<ProjectionSnapshot> {
-        ReadModel::names()
-            .into_iter()
-            .filter_map(|name| self.read_one(name, head))
-            .collect()
-    }
-
-    fn read_one(&self, name: &str, head: Option<Position>) -> Option<ProjectionSnapshot> {
-        let path = self.path(name);
-        let snapshot = match fs::read(&path) {
-            Ok(bytes) => file_format::decode(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => Err(error.to_string()),
-        };
-        let usable = snapshot.and_then(|snapshot| {
-            if snapshot.name != name {
-                return Err(format!("it is one of {}", snapshot.name));
+    pub fn read(&self) -> Saved {
+        // Between listing and reading a running server may replace the file; one of the next is it.
+        for _ in 0..READ_ATTEMPTS {
+            let files = match projection_file::list(&self.folder) {
+                Ok(files) => files,
+                Err(error) => {
+                    warn_unusable(&self.folder, &error.to_string());
+                    break;
+                }
+            };
+            let mut replaced = false;
+            let mut newest: Option<Saved> = None;
+            for path in files {
+                match projection_file::read(&path) {
+                    Ok(Some(file)) => {
+                        let saved = Saved::from(file);
+                        if newest
+                            .as_ref()
+                            .is_none_or(|newest| newest.position() < saved.position())
+                        {
+                            newest = Some(saved);
+                        }
+                    }
+                    Ok(None) => replaced = true,
+                    Err(reason) => warn_unusable(&path, &reason),
+                }
             }
-            match head {
-                Some(head) if snapshot.position > head => Err(format!(
-                    "it is at position {}, the log ends at {head}",
-                    snapshot.position
-                )),
-                Some(_) | None => Ok(snapshot),
-            }
-        });
-        match usable {
-            Ok(snapshot) => Some(snapshot),
-            Err(reason) => {
-                tracing::warn!(
-                    projection.name = name,
-                    snapshot.file = %path.display(),
-                    reason,
-                    "a projection cannot use its snapshot and is rebuilt from the event log"
-                );
-                None
+            match newest {
+                Some(saved) => return saved,
+                None if replaced => {}
+                None => break,
             }
         }
+        Saved::default()
     }
 
-    /// Saves the projections whose names `wanted` accepts. Each file is replaced whole: after a
-    /// power cut it is the old or the new one. Each snapshot knows its own position, so a cut
-    /// between two of them costs a longer replay and nothing else.
+    /// Saves `snapshots`, made from `log`, all or nothing: after a power cut it is the save before
+    /// or this one.
     ///
     /// # Errors
-    /// [`SaveError`] for the first file that could not be replaced; earlier ones are.
-    pub fn save(&self, model: &ReadModel, wanted: impl Fn(&str) -> bool) -> Result<(), SaveError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| SaveError { path, source }
-        };
-        fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
-        for snapshot in model.snapshots() {
-            if wanted(&snapshot.name) {
-                let path = self.path(&snapshot.name);
-                replace_file(&path, &file_format::encode(&snapshot)).map_err(failed(&path))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.snapshot"))
+    /// [`SaveError`] when the disk does not take it.
+    pub fn save(
+        &self,
+        log: LogIdentity,
+        snapshots: &[ProjectionSnapshot],
+    ) -> Result<PathBuf, SaveError> {
+        projection_file::write(&self.folder, log, snapshots).map_err(|source| SaveError {
+            folder: self.folder.clone(),
+            source,
+        })
     }
 
     /// Saves all projections whenever `policy` says so, and a last time when `stop` is cancelled.
     pub async fn keep(
         self,
+        log: LogIdentity,
         model: Arc<ReadModel>,
         policy: SnapshotPolicy,
         stop: CancellationToken,
@@ -170,7 +214,7 @@ impl Snapshots {
             let news = applied - saved;
             let due = stopping || news >= policy.events || waited >= policy.interval;
             if due && news > 0 {
-                snapshots.save_aside(&model).await;
+                snapshots.save_aside(log, &model).await;
                 saved = applied;
             }
             if due {
@@ -183,13 +227,16 @@ impl Snapshots {
     }
 
     /// Saves on a thread that may block. A failure is no reason to stop: the log has everything.
-    async fn save_aside(self: &Arc<Self>, model: &Arc<ReadModel>) {
+    async fn save_aside(self: &Arc<Self>, log: LogIdentity, model: &Arc<ReadModel>) {
         let (snapshots, model) = (Arc::clone(self), Arc::clone(model));
         let saving = tokio::task::spawn_blocking(move || {
-            snapshots.save(&model, |_| true).map(|()| model.position())
+            let taken = model.snapshots();
+            let position = taken.iter().map(|snapshot| snapshot.position).max();
+            snapshots.save(log, &taken).map(|_| position)
         });
         match saving.await {
             Ok(Ok(position)) => {
+                let position = position.unwrap_or(Position::START);
                 tracing::debug!(projections.position = %position, "saved the projections");
             }
             Ok(Err(error)) => tracing::warn!(
@@ -200,4 +247,12 @@ impl Snapshots {
             Err(error) => tracing::error!(error = %error, "saving the projections panicked"),
         }
     }
+}
+
+fn warn_unusable(path: &Path, reason: &str) {
+    tracing::warn!(
+        snapshot.file = %path.display(),
+        reason,
+        "the snapshots of the projections cannot be used; all projections are rebuilt from the event log"
+    );
 }

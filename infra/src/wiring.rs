@@ -31,8 +31,8 @@ use crate::shutdown;
 use crate::snapshots::{SnapshotPolicy, Snapshots};
 use crate::status::{Node, Status};
 use crate::system::{SystemClock, SystemIds};
-use satpost_event_store::EventStore;
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_event_store::{EventStore, LogIdentity};
 
 /// How long background work may take to end.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -82,6 +82,7 @@ struct Server {
     handler: Handler,
     read_model: Arc<ReadModel>,
     snapshots: Snapshots,
+    log_identity: LogIdentity,
     keys: Arc<ServerKeys>,
     random: SystemIds,
 }
@@ -99,7 +100,9 @@ impl Server {
         let ids: Arc<dyn IdSource> = Arc::new(random.clone());
         let handler = Handler::new(Arc::new(log.clone()) as Arc<dyn EventLog>, clock, ids);
         let snapshots = Snapshots::new(folder);
-        let read_model = Arc::new(snapshots.load_through(log.head().await?));
+        let log_identity = store.identity().await?;
+        let read_model = snapshots.read().restore(log_identity, log.head().await?);
+        let read_model = Arc::new(read_model);
         Ok(Self {
             config,
             store,
@@ -107,6 +110,7 @@ impl Server {
             handler,
             read_model,
             snapshots,
+            log_identity,
             keys,
             random,
         })
@@ -167,11 +171,12 @@ impl Server {
 
         let read_model = Arc::clone(&self.read_model);
         let policy = SnapshotPolicy::default();
-        background.spawn(
-            self.snapshots
-                .clone()
-                .keep(read_model, policy, stop.clone()),
-        );
+        background.spawn(self.snapshots.clone().keep(
+            self.log_identity,
+            read_model,
+            policy,
+            stop.clone(),
+        ));
     }
 
     /// Queries would answer from the past while history is applied, so nobody is let in before.

@@ -8,7 +8,7 @@ use satpost_domain::{ClientId, Envelope, Event, MessagingKey, PushTargetId, Time
 use serde::{Deserialize, Serialize};
 
 use crate::projection::{Projection, SnapshotError};
-use crate::snapshot::{StoredRegistration, from_bytes, sorted, to_bytes};
+use crate::snapshot::{StoredRegistration, from_bytes, sorted, to_bytes, to_tree};
 use crate::stream_owner::client_of;
 
 #[cfg(test)]
@@ -216,6 +216,10 @@ impl Projection for ClientDirectory {
                 .collect::<Result<_, SnapshotError>>()?,
             owners: stored.owners.into_iter().collect(),
         })
+    }
+
+    fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+        to_tree::<Stored>(bytes)
     }
 }
 

@@ -233,4 +233,8 @@ impl Projection for MailboxQueue {
             .collect();
         Ok(Self { queues, deadlines })
     }
+
+    fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+        stored::tree(bytes)
+    }
 }

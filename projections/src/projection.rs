@@ -28,4 +28,11 @@ pub trait Projection: Default + Send + Sync + 'static {
     /// # Errors
     /// [`SnapshotError`] when the bytes are not a snapshot of this version.
     fn restore(bytes: &[u8]) -> Result<Self, SnapshotError>;
+
+    /// The state of a snapshot of this version as a tree for people and their tools: lists of
+    /// entries, each with the id it is found by. It shows everything the state holds.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when the bytes are not a snapshot of this version.
+    fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError>;
 }

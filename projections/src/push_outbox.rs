@@ -289,6 +289,10 @@ impl Projection for PushOutbox {
     fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
         stored::restore(bytes)
     }
+
+    fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+        stored::tree(bytes)
+    }
 }
 
 /// The script that a change of a transaction touches.

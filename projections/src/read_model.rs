@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::arrivals::{ArrivalBoard, Arrivals};
 use crate::client_directory::ClientDirectory;
 use crate::mailbox_queue::MailboxQueue;
-use crate::projection::Projection;
+use crate::projection::{Projection, SnapshotError};
 use crate::push_outbox::PushOutbox;
 use crate::stream_owner::mailbox_of;
 use crate::transaction_status::TransactionStatus;
@@ -91,6 +91,7 @@ trait AnyCell {
     fn apply(&self, envelopes: &[Envelope]);
     fn bytes(&self) -> Vec<u8>;
     fn version(&self) -> u32;
+    fn tree(&self) -> Result<serde_json::Value, SnapshotError>;
 }
 
 /// A projection is never read or continued from a half-applied state.
@@ -103,17 +104,22 @@ impl<P: Projection> Cell<P> {
 
     /// The projection of its snapshot; empty when there is none that can be used.
     fn restore(snapshots: &[ProjectionSnapshot]) -> Self {
-        let usable = snapshots
-            .iter()
-            .find(|snapshot| snapshot.name == P::NAME && snapshot.version == P::VERSION);
-        let Some(snapshot) = usable else {
+        let Some(snapshot) = snapshots.iter().find(|snapshot| snapshot.name == P::NAME) else {
             tracing::debug!(
                 projection.name = P::NAME,
-                projection.version = P::VERSION,
-                "a projection has no snapshot of this version and is rebuilt from the event log"
+                "a projection has no snapshot and is rebuilt from the event log"
             );
             return Self::default();
         };
+        if snapshot.version != P::VERSION {
+            tracing::warn!(
+                projection.name = P::NAME,
+                projection.version = P::VERSION,
+                snapshot.version = snapshot.version,
+                "a projection has a snapshot of another version and is rebuilt from the event log"
+            );
+            return Self::default();
+        }
         match P::restore(&snapshot.bytes) {
             Ok(projection) => Self {
                 projection: RwLock::new(projection),
@@ -154,6 +160,10 @@ impl<P: Projection> AnyCell for Cell<P> {
 
     fn version(&self) -> u32 {
         P::VERSION
+    }
+
+    fn tree(&self) -> Result<serde_json::Value, SnapshotError> {
+        P::tree(&self.bytes())
     }
 }
 
@@ -329,6 +339,16 @@ impl ReadModel {
         self.cells()
             .map(|cell| (cell.name(), sha256(&cell.bytes())))
             .into()
+    }
+
+    /// The state of every projection as a tree, by name (see [`Projection::tree`]), at one position.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when a projection does not understand its own snapshot.
+    pub fn trees(&self) -> Result<Vec<(&'static str, serde_json::Value)>, SnapshotError> {
+        let _writer = self.writer.lock().expect(POISONED);
+        let trees = self.cells().into_iter();
+        trees.map(|cell| Ok((cell.name(), cell.tree()?))).collect()
     }
 
     /// The digest of the projection with this name, if there is one.

@@ -149,7 +149,7 @@ pub async fn rebuild<P: Projection>(
             projection.apply(envelope);
         }
     };
-    fold(source, up_to, apply, on_progress).await?;
+    fold(source, Position::START, up_to, apply, on_progress).await?;
     Ok(projection)
 }
 
@@ -163,19 +163,33 @@ pub async fn rebuild_all(
     on_progress: impl FnMut(Position),
 ) -> Result<ReadModel, FollowError> {
     let model = ReadModel::new();
-    let apply = |envelopes: &[Envelope]| model.apply_all(envelopes);
-    fold(source, up_to, apply, on_progress).await?;
+    catch_up(&model, source, up_to, on_progress).await?;
     Ok(model)
+}
+
+/// Brings `model` from where it stands through `up_to`. A model that is there already stays.
+///
+/// # Errors
+/// [`FollowError`] when the log cannot be read to its end.
+pub async fn catch_up(
+    model: &ReadModel,
+    source: &dyn EventSource,
+    up_to: Position,
+    on_progress: impl FnMut(Position),
+) -> Result<(), FollowError> {
+    let apply = |envelopes: &[Envelope]| model.apply_all(envelopes);
+    fold(source, model.position(), up_to, apply, on_progress).await
 }
 
 async fn fold(
     source: &dyn EventSource,
+    after: Position,
     up_to: Position,
     mut apply: impl FnMut(&[Envelope]),
     mut on_progress: impl FnMut(Position),
 ) -> Result<(), FollowError> {
-    let mut chunks = source.follow(Position::START).ready_chunks(BATCH_EVENTS);
-    let mut last = Position::START;
+    let mut chunks = source.follow(after).ready_chunks(BATCH_EVENTS);
+    let mut last = after;
     while last < up_to {
         let Some(chunk) = chunks.next().await else {
             return Err(ended(last, up_to));

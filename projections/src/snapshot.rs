@@ -28,6 +28,15 @@ pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Snapsho
     }
 }
 
+/// The tree of a snapshot whose form is `T`.
+pub(crate) fn to_tree<T: DeserializeOwned + Serialize>(
+    bytes: &[u8],
+) -> Result<serde_json::Value, SnapshotError> {
+    serde_json::to_value(from_bytes::<T>(bytes)?).map_err(|error| SnapshotError {
+        reason: error.to_string(),
+    })
+}
+
 /// The entries of a hash map by ascending key.
 pub(crate) fn sorted<K: Ord, V, S>(map: &std::collections::HashMap<K, V, S>) -> Vec<(&K, &V)> {
     let mut entries: Vec<_> = map.iter().collect();

@@ -185,4 +185,8 @@ impl Projection for TransactionStatus {
     fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
         stored::restore(bytes)
     }
+
+    fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+        stored::tree(bytes)
+    }
 }

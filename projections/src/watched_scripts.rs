@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::per_client::PerClient;
 use crate::projection::{Projection, SnapshotError};
-use crate::snapshot::{StoredScript, from_bytes, sorted, to_bytes};
+use crate::snapshot::{StoredScript, from_bytes, sorted, to_bytes, to_tree};
 use crate::stream_owner::client_of;
 
 #[cfg(test)]
@@ -232,6 +232,10 @@ impl Projection for WatchedScripts {
             }
         }
         Ok(scripts)
+    }
+
+    fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+        to_tree::<Vec<StoredList>>(bytes)
     }
 }
 

@@ -70,12 +70,16 @@ fn refuses_to_replace_snapshots_while_the_server_runs() {
     let data_dir = folder.path().join("satpost");
     let _server = ServerProcess::start(&data_dir, &[]);
     let output = Command::new(binaries().join("satpostd"))
-        .args(["rebuild", "--data-dir"])
+        .args(["rebuild", "--apply", "--data-dir"])
         .arg(&data_dir)
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("--check"), "{}", told(&output));
+    assert!(
+        told(&output).contains("without --apply"),
+        "{}",
+        told(&output)
+    );
 }
 
 #[test]

@@ -43,14 +43,7 @@ pub enum Unfit {
 /// The hash of block 0 of a network.
 #[must_use]
 pub fn genesis(network: Network) -> BlockHash {
-    let network = match network {
-        Network::Mainnet => bitcoin::Network::Bitcoin,
-        Network::Testnet => bitcoin::Network::Testnet,
-        Network::Testnet4 => bitcoin::Network::Testnet4,
-        Network::Signet => bitcoin::Network::Signet,
-        Network::Regtest => bitcoin::Network::Regtest,
-    };
-    convert::block_hash(genesis_block(network).block_hash())
+    convert::block_hash(genesis_block(convert::network(network)).block_hash())
 }
 
 /// Looks whether the node can be followed, and says in the log what could be better.

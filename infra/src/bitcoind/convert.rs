@@ -1,13 +1,25 @@
 //! Between the hashes of the `bitcoin` crate (in the order of their bytes) and ours (in display
-//! order).
+//! order), and between the networks of both.
 
 use bitcoin::hashes::Hash as _;
 use satpost_domain::chain::OutPoint;
 use satpost_domain::ids::{BlockHash, Txid};
+use satpost_domain::network::Network;
 
 fn reversed(mut bytes: [u8; 32]) -> [u8; 32] {
     bytes.reverse();
     bytes
+}
+
+/// The network of the `bitcoin` crate.
+pub(crate) const fn network(network: Network) -> bitcoin::Network {
+    match network {
+        Network::Mainnet => bitcoin::Network::Bitcoin,
+        Network::Testnet => bitcoin::Network::Testnet,
+        Network::Testnet4 => bitcoin::Network::Testnet4,
+        Network::Signet => bitcoin::Network::Signet,
+        Network::Regtest => bitcoin::Network::Regtest,
+    }
 }
 
 pub(super) fn txid(txid: bitcoin::Txid) -> Txid {

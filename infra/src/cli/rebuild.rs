@@ -1,127 +1,230 @@
-//! `satpostd rebuild`: rebuilds projections from the first event on. With `--check` it compares them
-//! with their snapshots brought up to date, which is what a running server has; otherwise it replaces the snapshots.
+//! `satpostd rebuild`: rebuilds projections from the first event on, beside the ones that are in
+//! use, and shows what differs between them. With `--apply` the rebuilt ones take their place.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use futures_util::StreamExt as _;
-use satpost_projections::ReadModel;
-use satpost_projections::source::{EventSource as _, Item};
-use serde_json::json;
+use satpost_domain::ids::Digest;
+use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_projections::read_model::ProjectionSnapshot;
+use satpost_projections::{ReadModel, runner};
+use serde_json::{Value, json};
 
+use super::progress::{Progress, Rate};
 use super::{DataFolder, EXIT_FAILURE, block_on, replay};
 use crate::event_log::StoredEventLog;
-use crate::snapshots::Snapshots;
-use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use crate::snapshots::{Saved, Snapshots};
+use difference::{counts, differences};
+
+mod difference;
 
 /// What to rebuild.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The projections are rebuilt in memory, beside the ones in use: the last snapshot, brought up to the \
+    same position, which is what a running server has. For each projection the tool tells whether both are equal, how much is in \
+    them, their digests, and the first differences. Push targets are named there, never shown.\n\n\
+    Nothing is changed without --apply. The exit code is 1 when something differs and was not replaced."
+)]
 pub(super) struct RebuildArguments {
     #[command(flatten)]
     folder: DataFolder,
-    /// Only compare; works while the server runs.
+    /// Rebuild beside the projections in use and show what differs; this is what happens anyway, spelled out.
     #[arg(long)]
+    shadow: bool,
+    /// Never replace anything; works while the server runs.
+    #[arg(long, conflicts_with = "apply")]
     check: bool,
+    /// Replace the snapshots after the differences were shown. The server must be stopped.
+    #[arg(long, visible_alias = "yes")]
+    apply: bool,
     /// The projections to compare or replace; all when none is named.
     #[arg(value_name = "PROJECTION")]
     projections: Vec<String>,
+    /// How many differences are shown for a projection.
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    differences: usize,
     /// Write one JSON object for each projection.
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn run(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
-    for name in &arguments.projections {
-        let known = ReadModel::names();
-        anyhow::ensure!(
-            known.contains(&name.as_str()),
-            "there is no projection {name}; there are {}",
-            known.join(", ")
-        );
+impl RebuildArguments {
+    fn wants(&self, name: &str) -> bool {
+        self.projections.is_empty() || self.projections.iter().any(|wanted| wanted == name)
     }
+
+    fn check_names(&self) -> anyhow::Result<()> {
+        let known = ReadModel::names();
+        for name in &self.projections {
+            anyhow::ensure!(
+                known.contains(&name.as_str()),
+                "there is no projection {name}; there are {}",
+                known.join(", ")
+            );
+        }
+        Ok(())
+    }
+
+    fn open_log(&self) -> anyhow::Result<StoredEventLog> {
+        if !self.apply {
+            return self.folder.open_log();
+        }
+        let store = EmbeddedEventStore::open(&EmbeddedOptions::new(&self.folder.data_dir)).context(
+            "snapshots are replaced only while the server is stopped; without --apply they are compared beside it",
+        )?;
+        Ok(StoredEventLog::new(Arc::new(store)))
+    }
+}
+
+/// The projections in use and the rebuilt ones, at one position.
+struct Pair {
+    live: ReadModel,
+    rebuilt: ReadModel,
+    rate: Rate,
+}
+
+pub(super) fn run(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
+    arguments.check_names()?;
     let snapshots = Snapshots::new(&arguments.folder.data_dir);
-    let (log, live) = if arguments.check {
-        let log = arguments.folder.open_log()?;
-        (log, snapshots.load())
-    } else {
-        let store = EmbeddedEventStore::open(&EmbeddedOptions::new(&arguments.folder.data_dir))
-            .context(
-                "snapshots are replaced only while the server is stopped; use --check beside it",
-            )?;
-        (StoredEventLog::new(Arc::new(store)), snapshots.load())
-    };
-    let (rebuilt, rate) = block_on(replay::fold(&log, None))??;
-    block_on(catch_up(&log, &live, &rebuilt))??;
-    let equal = tell_differences(arguments, &live, &rebuilt)?;
-    if !arguments.check {
-        snapshots.save(&rebuilt, |name| {
-            arguments.projections.is_empty()
-                || arguments.projections.iter().any(|wanted| wanted == name)
-        })?;
+    // Before the log: see `Snapshots::read`.
+    let saved = snapshots.read();
+    let log = arguments.open_log()?;
+    let pair = block_on(rebuild(&log, saved))??;
+    let equal = tell(arguments, &pair)?;
+    if arguments.apply {
+        let identity = block_on(log.store().identity())??;
+        snapshots.save(identity, &chosen(arguments, &pair))?;
     }
     if !arguments.json {
-        let verb = if arguments.check {
-            "compared"
-        } else {
-            "rebuilt"
-        };
-        writeln!(
-            std::io::stdout().lock(),
-            "{verb} at position {}: {rate}",
-            rebuilt.position()
-        )?;
+        tell_end(arguments, &pair, equal)?;
     }
-    Ok(if equal || !arguments.check {
+    Ok(if equal || arguments.apply {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(EXIT_FAILURE)
     })
 }
 
-/// Brings what the snapshots gave to the position of the rebuilt projections.
-async fn catch_up(
-    log: &StoredEventLog,
-    live: &ReadModel,
-    rebuilt: &ReadModel,
-) -> anyhow::Result<()> {
+async fn rebuild(log: &StoredEventLog, saved: Saved) -> anyhow::Result<Pair> {
+    let (rebuilt, rate) = replay::fold(log, None).await?;
     let end = rebuilt.position();
-    let mut items = log.follow(live.position());
-    while live.position() < end {
-        match items.next().await {
-            Some(Ok(Item::Event(envelope))) if envelope.position <= end => live.apply(&envelope),
-            Some(Ok(Item::CheckpointAt(_))) => {}
-            Some(Ok(Item::Event(_) | Item::CaughtUp)) | None => break,
-            Some(Err(error)) => return Err(error.into()),
-        }
-    }
-    Ok(())
+    let live = saved.restore(log.store().identity().await?, end);
+    let mut progress = Progress::new(end);
+    runner::catch_up(&live, log, end, |position| progress.reach(position)).await?;
+    progress.finish(0);
+    Ok(Pair {
+        live,
+        rebuilt,
+        rate,
+    })
 }
 
-fn tell_differences(
-    arguments: &RebuildArguments,
-    live: &ReadModel,
-    rebuilt: &ReadModel,
-) -> anyhow::Result<bool> {
+/// The rebuilt projections that were named, and the live ones of the others.
+fn chosen(arguments: &RebuildArguments, pair: &Pair) -> Vec<ProjectionSnapshot> {
+    let rebuilt = pair.rebuilt.snapshots().into_iter();
+    let live = pair.live.snapshots().into_iter();
+    rebuilt
+        .filter(|snapshot| arguments.wants(&snapshot.name))
+        .chain(live.filter(|snapshot| !arguments.wants(&snapshot.name)))
+        .collect()
+}
+
+/// One projection, compared.
+struct Comparison {
+    name: &'static str,
+    live: Digest,
+    rebuilt: Digest,
+    live_tree: Value,
+    rebuilt_tree: Value,
+}
+
+fn tell(arguments: &RebuildArguments, pair: &Pair) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
+    let digests = pair.live.digests().into_iter().zip(pair.rebuilt.digests());
+    let trees = pair.live.trees()?.into_iter().zip(pair.rebuilt.trees()?);
     let mut all_equal = true;
-    let pairs = live.digests().into_iter().zip(rebuilt.digests());
-    for ((name, live_digest), (_, rebuilt_digest)) in pairs {
-        if !arguments.projections.is_empty()
-            && !arguments.projections.iter().any(|wanted| wanted == name)
-        {
+    for (((name, live), (_, rebuilt)), ((_, live_tree), (_, rebuilt_tree))) in digests.zip(trees) {
+        if !arguments.wants(name) {
             continue;
         }
-        let equal = live_digest == rebuilt_digest;
-        all_equal &= equal;
+        all_equal &= live == rebuilt;
+        let comparison = Comparison {
+            name,
+            live,
+            rebuilt,
+            live_tree,
+            rebuilt_tree,
+        };
         if arguments.json {
-            let line = json!({ "name": name, "equal": equal, "live": live_digest, "rebuilt": rebuilt_digest });
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", comparison.to_json(arguments.differences))?;
         } else {
-            let word = if equal { "equal" } else { "DIFFERENT" };
-            writeln!(out, "  {name:<20} {word:<10} {rebuilt_digest}")?;
+            comparison.tell(&mut out, arguments.differences)?;
         }
     }
     Ok(all_equal)
+}
+
+impl Comparison {
+    fn is_equal(&self) -> bool {
+        self.live == self.rebuilt
+    }
+
+    fn to_json(&self, max: usize) -> Value {
+        json!({
+            "name": self.name,
+            "equal": self.is_equal(),
+            "live": self.live,
+            "rebuilt": self.rebuilt,
+            "live_counts": counts(&self.live_tree),
+            "rebuilt_counts": counts(&self.rebuilt_tree),
+            "differences": differences(&self.live_tree, &self.rebuilt_tree, max),
+        })
+    }
+
+    fn tell(&self, out: &mut impl std::io::Write, max: usize) -> std::io::Result<()> {
+        let name = self.name;
+        let rebuilt = words(&counts(&self.rebuilt_tree));
+        if self.is_equal() {
+            return writeln!(out, "  {name:<20} equal      {}  {rebuilt}", self.rebuilt);
+        }
+        let live = words(&counts(&self.live_tree));
+        writeln!(out, "  {name:<20} DIFFERENT")?;
+        writeln!(out, "    live     {}  {live}", self.live)?;
+        writeln!(out, "    rebuilt  {}  {rebuilt}", self.rebuilt)?;
+        for difference in differences(&self.live_tree, &self.rebuilt_tree, max) {
+            writeln!(out, "    {difference}")?;
+        }
+        Ok(())
+    }
+}
+
+fn words(counts: &[(String, u64)]) -> String {
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    words.join(", ")
+}
+
+fn tell_end(arguments: &RebuildArguments, pair: &Pair, equal: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let (position, rate) = (pair.rebuilt.position(), &pair.rate);
+    let verb = if arguments.apply {
+        "rebuilt"
+    } else {
+        "compared"
+    };
+    writeln!(out, "{verb} at position {position}: {rate}")?;
+    if arguments.apply {
+        writeln!(out, "the rebuilt projections are the snapshot now")?;
+    } else if !equal {
+        writeln!(
+            out,
+            "nothing was changed; stop the server and use --apply to replace the snapshot"
+        )?;
+    }
+    Ok(())
 }

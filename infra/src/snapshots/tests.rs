@@ -1,5 +1,6 @@
 //! Snapshots on disk: used, left aside, replaced.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use satpost_domain::client::ClientEvent;
@@ -41,94 +42,162 @@ fn model(events: u8) -> ReadModel {
     model
 }
 
+const LOG: LogIdentity = LogIdentity([7; 16]);
+
 fn folder() -> (TempDir, Snapshots) {
     let data = tempfile::tempdir().unwrap();
     let snapshots = Snapshots::new(data.path());
     (data, snapshots)
 }
 
+/// What a server over `LOG` that ends at `head` starts with.
+fn start(snapshots: &Snapshots, head: u64) -> ReadModel {
+    snapshots.read().restore(LOG, Position::new(head, 0))
+}
+
+fn save(snapshots: &Snapshots, model: &ReadModel) -> PathBuf {
+    snapshots.save(LOG, &model.snapshots()).unwrap()
+}
+
 #[test]
 fn loads_what_was_saved() {
     let (_data, snapshots) = folder();
     let saved = model(3);
-    snapshots.save(&saved, |_| true).unwrap();
-    let loaded = snapshots.load_through(Position::new(3, 0));
+    save(&snapshots, &saved);
+    let loaded = start(&snapshots, 3);
     assert_eq!(loaded.position(), Position::new(3, 0));
     assert_eq!(loaded.digests(), saved.digests());
+    loaded.apply(&event(4));
+    assert_eq!(loaded.client_directory().len(), 4);
 }
 
 #[test]
 fn nothing_saved_is_an_empty_model() {
     let (_data, snapshots) = folder();
-    assert_eq!(snapshots.load().position(), Position::START);
+    assert_eq!(start(&snapshots, 9).position(), Position::START);
+}
+
+#[test]
+fn a_state_of_many_chunks_comes_back_whole() {
+    let (_data, snapshots) = folder();
+    let bytes: Vec<u8> = (0..300_001_u32).flat_map(u32::to_le_bytes).collect();
+    let snapshot = ProjectionSnapshot {
+        name: "large".to_owned(),
+        version: 1,
+        position: Position::new(5, 6),
+        bytes,
+    };
+    snapshots
+        .save(LOG, std::slice::from_ref(&snapshot))
+        .unwrap();
+    assert_eq!(snapshots.read().projections, [snapshot]);
 }
 
 #[test]
 fn a_snapshot_ahead_of_the_log_is_left_aside() {
     let (_data, snapshots) = folder();
-    snapshots.save(&model(3), |_| true).unwrap();
-    let loaded = snapshots.load_through(Position::new(2, 0));
+    save(&snapshots, &model(3));
+    let loaded = start(&snapshots, 2);
     assert_eq!(loaded.position(), Position::START);
     assert!(loaded.client_directory().is_empty());
 }
 
 #[test]
-fn replaces_only_what_is_wanted_and_goes_on_from_there() {
+fn a_snapshot_of_another_log_is_left_aside() {
     let (_data, snapshots) = folder();
-    snapshots.save(&model(2), |_| true).unwrap();
-    let later = model(3);
-    snapshots
-        .save(&later, |name| name == "client_directory")
-        .unwrap();
-    let loaded = snapshots.load_through(Position::new(3, 0));
-    assert_eq!(loaded.position(), Position::new(2, 0));
-    assert_eq!(loaded.client_directory().len(), 3);
-    loaded.apply(&event(3));
-    assert_eq!(loaded.digests(), later.digests());
+    save(&snapshots, &model(3));
+    let other = LogIdentity([8; 16]);
+    let loaded = snapshots.read().restore(other, Position::new(3, 0));
+    assert_eq!(loaded.position(), Position::START);
+    assert!(loaded.client_directory().is_empty());
+}
+
+#[test]
+fn a_snapshot_of_another_version_is_left_aside_and_the_others_stay() {
+    let (_data, snapshots) = folder();
+    let saved = model(3);
+    let mut taken = saved.snapshots();
+    for snapshot in &mut taken {
+        if snapshot.name == "client_directory" {
+            snapshot.version += 1;
+        }
+    }
+    snapshots.save(LOG, &taken).unwrap();
+    let loaded = start(&snapshots, 3);
+    assert_eq!(loaded.position(), Position::START);
+    assert!(loaded.client_directory().is_empty());
+    for number in 1..=3 {
+        loaded.apply(&event(number));
+    }
+    assert_eq!(loaded.digests(), saved.digests());
 }
 
 #[test]
 fn a_file_damaged_anywhere_or_cut_short_is_left_aside() {
     let (_data, snapshots) = folder();
-    snapshots.save(&model(2), |_| true).unwrap();
-    let path = snapshots.path("client_directory");
+    let path = save(&snapshots, &model(2));
     let whole = fs::read(&path).unwrap();
-    for place in 0..whole.len() {
+    for place in (0..whole.len()).step_by(whole.len() / 97) {
         let mut damaged = whole.clone();
         damaged[place] ^= 0x10;
-        assert!(file_format::decode(damaged).is_err(), "byte {place}");
-        let cut = whole[..place].to_vec();
-        assert!(file_format::decode(cut).is_err(), "cut at {place}");
+        fs::write(&path, damaged).unwrap();
+        let loaded = start(&snapshots, 2);
+        assert_eq!(loaded.position(), Position::START, "byte {place}");
+        fs::write(&path, &whole[..place]).unwrap();
+        let loaded = start(&snapshots, 2);
+        assert_eq!(loaded.position(), Position::START, "cut at {place}");
     }
-    fs::write(&path, &whole[1..]).unwrap();
-    let loaded = snapshots.load();
-    assert_eq!(loaded.position(), Position::START);
-    assert!(loaded.client_directory().is_empty());
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(start(&snapshots, 2).position(), Position::new(2, 0));
 }
 
 #[test]
-fn a_snapshot_of_another_projection_is_left_aside() {
+fn a_save_leaves_one_file_that_only_the_owner_can_read() {
     let (_data, snapshots) = folder();
-    snapshots.save(&model(2), |_| true).unwrap();
-    let (from, to) = (
-        snapshots.path("mailbox_queue"),
-        snapshots.path("push_outbox"),
-    );
-    fs::copy(from, to).unwrap();
-    assert_eq!(snapshots.load().position(), Position::START);
+    fs::create_dir_all(&snapshots.folder).unwrap();
+    for left in ["snapshot.partial", "client_directory.snapshot"] {
+        fs::write(snapshots.folder.join(left), b"left by a crash").unwrap();
+    }
+    save(&snapshots, &model(1));
+    let last = save(&snapshots, &model(2));
+    let files: Vec<_> = fs::read_dir(&snapshots.folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert_eq!(files, [last.clone()]);
+    let mode = fs::metadata(last).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
-fn only_the_owner_can_read_a_snapshot() {
+fn of_two_saves_the_later_is_used() {
     let (_data, snapshots) = folder();
-    snapshots.save(&model(1), |_| true).unwrap();
-    let mut files = 0;
-    for file in fs::read_dir(&snapshots.folder).unwrap() {
-        let mode = file.unwrap().metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        files += 1;
-    }
-    assert_eq!(files, ReadModel::names().len());
+    let older = save(&snapshots, &model(1));
+    let kept = fs::read(&older).unwrap();
+    save(&snapshots, &model(2));
+    fs::write(older, kept).unwrap();
+    assert_eq!(start(&snapshots, 2).position(), Position::new(2, 0));
+}
+
+#[test]
+fn what_was_erased_is_not_in_the_next_save() {
+    let (_data, snapshots) = folder();
+    let secret = [0xa7; 8 * 1024];
+    let holding = |bytes: &[u8], position| ProjectionSnapshot {
+        name: "watched_scripts".to_owned(),
+        version: 1,
+        position: Position::new(position, 0),
+        bytes: bytes.to_vec(),
+    };
+    let found = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        bytes.windows(64).any(|window| window == &secret[..64])
+    };
+    let first = snapshots.save(LOG, &[holding(&secret, 1)]).unwrap();
+    assert!(found(&first), "the scan finds what is there");
+    let next = snapshots.save(LOG, &[holding(&[1; 100], 2)]).unwrap();
+    assert!(!found(&next));
+    assert!(!first.exists());
 }
 
 #[tokio::test]
@@ -140,20 +209,21 @@ async fn saves_when_enough_has_happened_and_when_it_stops() {
         interval: Duration::from_millis(5),
     };
     let stop = CancellationToken::new();
-    let keeper = tokio::spawn(
-        snapshots
-            .clone()
-            .keep(Arc::clone(&running), policy, stop.clone()),
-    );
+    let keeper = tokio::spawn(snapshots.clone().keep(
+        LOG,
+        Arc::clone(&running),
+        policy,
+        stop.clone(),
+    ));
     for number in 1..=2 {
         running.apply(&event(number));
     }
-    while snapshots.load().position() < Position::new(2, 0) {
+    while snapshots.read().position() < Position::new(2, 0) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     running.apply(&event(3));
     stop.cancel();
     keeper.await.unwrap();
-    assert_eq!(snapshots.load().digests(), running.digests());
-    assert_eq!(snapshots.load().position(), Position::new(3, 0));
+    assert_eq!(start(&snapshots, 3).digests(), running.digests());
+    assert_eq!(snapshots.read().position(), Position::new(3, 0));
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::queue::{Place, Queue};
 use super::{QueueHead, QueuedMessage};
 use crate::projection::SnapshotError;
-use crate::snapshot::{from_bytes, sorted, to_bytes};
+use crate::snapshot::{from_bytes, sorted, to_bytes, to_tree};
 
 #[derive(Serialize, Deserialize)]
 struct StoredQueue {
@@ -54,6 +54,10 @@ pub(super) fn snapshot(queues: &HashMap<MessagingKey, Queue>) -> Vec<u8> {
         .map(|(mailbox, queue)| StoredQueue::new(*mailbox, queue))
         .collect();
     to_bytes(&queues)
+}
+
+pub(super) fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+    to_tree::<Vec<StoredQueue>>(bytes)
 }
 
 pub(super) fn restore(bytes: &[u8]) -> Result<HashMap<MessagingKey, Queue>, SnapshotError> {

@@ -8,7 +8,7 @@ use super::PushOutbox;
 use super::accounts::{Account, Stage, Target};
 use crate::per_client::PerClient;
 use crate::projection::SnapshotError;
-use crate::snapshot::{StoredRegistration, from_bytes, sorted, to_bytes};
+use crate::snapshot::{StoredRegistration, from_bytes, sorted, to_bytes, to_tree};
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -45,6 +45,10 @@ pub(super) fn snapshot(outbox: &PushOutbox) -> Vec<u8> {
             .map(|(client, account)| store_account(outbox, *client, account))
             .collect(),
     })
+}
+
+pub(super) fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+    to_tree::<Stored>(bytes)
 }
 
 pub(super) fn restore(bytes: &[u8]) -> Result<PushOutbox, SnapshotError> {

@@ -9,7 +9,7 @@ use super::chain_tip::ChainTip;
 use super::history::{History, Record};
 use super::{Status, Step, TransactionStatus};
 use crate::projection::SnapshotError;
-use crate::snapshot::{from_bytes, sorted, to_bytes};
+use crate::snapshot::{from_bytes, sorted, to_bytes, to_tree};
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -51,6 +51,10 @@ pub(super) fn snapshot(state: &TransactionStatus) -> Vec<u8> {
         recent: state.tip.recent.iter().copied().map(Into::into).collect(),
         gap_open: state.gap_open,
     })
+}
+
+pub(super) fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+    to_tree::<Stored>(bytes)
 }
 
 pub(super) fn restore(bytes: &[u8]) -> Result<TransactionStatus, SnapshotError> {

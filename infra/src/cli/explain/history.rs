@@ -1,0 +1,142 @@
+//! One event in a few words.
+
+use satpost_domain::WatchId;
+use satpost_domain::chain::{ChainEvent, ReplacedIn};
+use satpost_domain::client::{ClientEvent, PushDeathReason};
+use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason};
+
+use super::moment::utc;
+
+pub(super) fn client(event: &ClientEvent) -> String {
+    match event {
+        ClientEvent::ClientRegistered { messaging_key, .. } => {
+            format!("registered with the messaging key {messaging_key}")
+        }
+        ClientEvent::MessagingKeyRotated { to, .. } => {
+            format!("rotated its messaging key to {to}")
+        }
+        ClientEvent::PushTargetSet {
+            id,
+            registration,
+            code_expires_at,
+            ..
+        } => {
+            let erased = if registration.as_option().is_some() {
+                ""
+            } else {
+                " (it is erased now)"
+            };
+            let until = utc(*code_expires_at);
+            format!("set the push target {id}{erased}; its code is good until {until}")
+        }
+        ClientEvent::PushTargetVerified { id, .. } => format!("verified the push target {id}"),
+        ClientEvent::PushCodeRefused { id, .. } => {
+            format!("sent a wrong code for the push target {id}")
+        }
+        ClientEvent::PushTargetRemoved { id, .. } => format!("removed the push target {id}"),
+        ClientEvent::PushTargetDead { id, reason, .. } => {
+            let why = match reason {
+                PushDeathReason::Gone => "its push service does not know it any more",
+                PushDeathReason::Refused => "its push service refuses it",
+                PushDeathReason::Forbidden => "it may not be connected to",
+            };
+            format!("the push target {id} is dead: {why}")
+        }
+        ClientEvent::PushWoken { id, through, .. } => {
+            format!(
+                "was woken through the push target {id}, for everything up to trigger {through}"
+            )
+        }
+        ClientEvent::ClientRetired { .. } => "was retired".to_owned(),
+    }
+}
+
+pub(super) fn mailbox(event: &MailboxEvent) -> String {
+    match event {
+        MailboxEvent::MailboxOpened { .. } => "its mailbox was opened".to_owned(),
+        MailboxEvent::MessageAccepted {
+            seq,
+            size,
+            expires_at,
+            ..
+        } => format!(
+            "message {seq} came, of {} bytes; it waits until {}",
+            size.bytes(),
+            utc(*expires_at)
+        ),
+        MailboxEvent::MessageParked { seq, reason, .. } => {
+            let why = match reason {
+                ParkReason::Decrypt => "it does not decrypt",
+                ParkReason::Format => "its form is not known",
+                ParkReason::Other => "for another reason",
+            };
+            format!("set message {seq} aside: {why}")
+        }
+        MailboxEvent::MessagesAcknowledged { through, count, .. } => {
+            format!("acknowledged {count} messages, up to message {through}; they are erased")
+        }
+        MailboxEvent::ParkedMessagesAcknowledged { seqs, .. } => {
+            format!("acknowledged the parked messages {seqs:?}; they are erased")
+        }
+        MailboxEvent::MessageGone { seq, reason, .. } => {
+            let why = match reason {
+                GoneReason::Expired => "expired",
+                GoneReason::Wiped => "was wiped",
+            };
+            format!("message {seq} {why}; it is erased")
+        }
+        MailboxEvent::MailboxClosed { .. } => "its mailbox was closed".to_owned(),
+    }
+}
+
+pub(super) fn watched(id: &WatchId, address: Option<&str>) -> String {
+    match address {
+        Some(address) => format!("watches {address}"),
+        None => format!("watched an address that is erased now (entry {id})"),
+    }
+}
+
+pub(super) fn unwatched(id: &WatchId) -> String {
+    format!("watches entry {id} no longer; its address is erased")
+}
+
+pub(super) fn chain(event: &ChainEvent, address: &str) -> String {
+    match event {
+        ChainEvent::TransactionSeen { txid, touch, .. } => format!(
+            "transaction {txid} is in the mempool: pays {} sat to {address}, takes {} sat from it",
+            touch.received_sat, touch.spent_sat
+        ),
+        ChainEvent::TransactionConfirmed {
+            txid, touch, block, ..
+        } => format!(
+            "transaction {txid} is in block {}: pays {} sat to {address}, takes {} sat from it",
+            block.height, touch.received_sat, touch.spent_sat
+        ),
+        ChainEvent::TransactionUnconfirmed { txid, block, .. } => {
+            format!(
+                "block {} of transaction {txid} was taken back",
+                block.height
+            )
+        }
+        ChainEvent::TransactionReplaced {
+            txid,
+            by,
+            replaced_in,
+            ..
+        } => {
+            let place = match replaced_in {
+                ReplacedIn::Mempool => "in the mempool",
+                ReplacedIn::Block => "in a block",
+            };
+            format!("transaction {txid} was replaced by {by} {place}")
+        }
+        ChainEvent::TransactionEvicted { txid, .. } => {
+            format!("transaction {txid} was dropped from the mempool")
+        }
+        ChainEvent::EpochStarted { .. }
+        | ChainEvent::BlockConnected { .. }
+        | ChainEvent::BlockDisconnected { .. }
+        | ChainEvent::FeedGap { .. }
+        | ChainEvent::FeedRestored { .. } => "something happened on the chain".to_owned(),
+    }
+}
