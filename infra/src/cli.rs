@@ -1,5 +1,6 @@
 //! The command line of `satpostd`: the server and the operator's tools.
 
+mod bench;
 mod config;
 mod events;
 mod progress;
@@ -47,6 +48,9 @@ enum Tool {
     Replay(replay::ReplayArguments),
     /// Rebuild projections from the log, and compare or replace their snapshots.
     Rebuild(rebuild::RebuildArguments),
+    /// Measure this machine and its disk.
+    #[command(subcommand)]
+    Bench(bench::BenchTool),
     /// Show the configuration.
     #[command(subcommand)]
     Config(config::ConfigTool),
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Some(Tool::Events(arguments)) => finished(events::run(&arguments)),
         Some(Tool::Replay(arguments)) => finished(replay::run(&arguments)),
         Some(Tool::Rebuild(arguments)) => rebuild::run(&arguments),
+        Some(Tool::Bench(tool)) => finished(bench::run(&tool)),
         Some(Tool::Config(tool)) => finished(config::run(&tool)),
     };
     outcome.unwrap_or_else(|error| {
