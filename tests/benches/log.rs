@@ -22,6 +22,7 @@ use satpost_infra::bench::recovery;
 
 /// Durable appends in process, beside loops and beside fjall; then a kill, opening and reading.
 #[derive(Debug, Parser)]
+#[command(args_override_self = true)]
 struct Arguments {
     #[command(flatten)]
     bench: BenchArguments,

@@ -204,6 +204,7 @@ const COLUMNS: [(&str, &str, f64); 8] = [
 #[must_use]
 pub fn short(value: f64) -> String {
     match value {
+        0.0 => "0".to_owned(),
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),
         value if value >= 0.1 => format!("{value:.2}"),
