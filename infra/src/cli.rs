@@ -1,6 +1,7 @@
 //! The command line of `satpostd`: the server and the operator's tools.
 
 mod backup;
+mod bench;
 mod config;
 mod events;
 mod explain;
@@ -71,6 +72,9 @@ enum Tool {
     Import(import::ImportArguments),
     /// Tell everything that the log knows about one client.
     Explain(explain::ExplainArguments),
+    /// Measure this machine and its disk.
+    #[command(subcommand)]
+    Bench(bench::BenchTool),
     /// Show the configuration.
     #[command(subcommand)]
     Config(config::ConfigTool),
@@ -115,6 +119,7 @@ pub fn main() -> ExitCode {
         Some(Tool::Export(arguments)) => finished(export::run(&arguments)),
         Some(Tool::Import(arguments)) => finished(import::run(&arguments)),
         Some(Tool::Explain(arguments)) => explain::run(&arguments),
+        Some(Tool::Bench(tool)) => finished(bench::run(&tool)),
         Some(Tool::Config(tool)) => finished(config::run(&tool)),
     };
     outcome.unwrap_or_else(|error| {

@@ -13,9 +13,11 @@
 //! - [`processes`]: runs the process managers.
 //! - [`config`], [`server_keys`], [`system`], [`telemetry`], [`shutdown`], [`status`]: what a
 //!   server needs around it.
+//! - [`bench`](mod@bench): how fast the event log is, beside others.
 //! - [`wiring`]: puts all of it together; [`cli`]: the command line of `satpostd`.
 
 pub mod backup_manifest;
+pub mod bench;
 pub mod bitcoind;
 pub mod cli;
 pub mod config;

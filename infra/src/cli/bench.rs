@@ -1,0 +1,66 @@
+//! `satpostd bench`: how fast the event log is on this machine and this disk.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use super::block_on;
+use crate::bench::arguments::BenchArguments;
+use crate::bench::log_bench::LogBench;
+use crate::bench::recovery;
+
+/// Where a benchmark works by default: most likely the disk that the server will use.
+const DEFAULT_FOLDER: &str = "data/satpost-bench";
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchTool {
+    /// Measure the event log on a disk: durable appends, a kill, opening and reading.
+    #[command(after_help = ABOUT_LOG)]
+    Log(BenchArguments),
+    /// Append to a log in a folder until killed: the process that `bench log` kills.
+    #[command(hide = true)]
+    Load {
+        /// An empty folder.
+        folder: PathBuf,
+    },
+}
+
+const ABOUT_LOG: &str = "\
+Writers append random 512-byte events in a closed loop, each to a stream of its own with the exact \
+revision expected, and wait until the event is durable. Writers and log share this process and this \
+machine: a network and the signatures of the API are not in the figures.
+
+Rounds of all cases are interleaved, and a ratio is the median of the ratios within the rounds. Beside \
+our log run `raw fdatasync` (what the disk does for one writer at best) and `sync each event` (a log \
+that syncs for every event). Processor time counts the writers too. Bytes on the disk are counted up to \
+the last one of each file that is not zero. Reading is measured from the page cache.
+
+A whole run takes about three minutes and up to 4 GB, in a folder that must be empty or absent, by \
+default data/satpost-bench. A virtual disk may answer a sync before the bytes are safe; no program can \
+tell. Do not run it beside a server that people use.";
+
+pub(super) fn run(tool: &BenchTool) -> anyhow::Result<()> {
+    match tool {
+        BenchTool::Log(arguments) => log(arguments),
+        BenchTool::Load { folder } => Ok(block_on(recovery::load(folder))??),
+    }
+}
+
+fn log(arguments: &BenchArguments) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let child = |folder: &Path| {
+        let mut command = Command::new(&program);
+        command.args(["bench", "load"]).arg(folder);
+        command
+    };
+    let bench = LogBench {
+        arguments,
+        default_folder: DEFAULT_FOLDER.into(),
+        others: &[],
+        child: &child,
+    };
+    Ok(bench.run()?.write(&mut std::io::stdout().lock())?)
+}
