@@ -23,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod event_log;
 pub mod log_checkpoints;
+pub mod log_facade;
 pub mod outbox;
 pub mod processes;
 pub mod push;

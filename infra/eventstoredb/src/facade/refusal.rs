@@ -91,7 +91,7 @@ impl Refusal {
             Self::BadRequest(_) | Self::Log(LogError::TooLarge { .. }) => Code::InvalidArgument,
             // What the real server answers with.
             Self::WrongVersion { .. } | Self::Log(LogError::Conflict { .. }) => Code::AlreadyExists,
-            Self::Exhausted(_) => Code::ResourceExhausted,
+            Self::Exhausted(_) | Self::Log(LogError::StorageFull { .. }) => Code::ResourceExhausted,
             Self::Log(LogError::Unavailable { .. }) => Code::Unavailable,
             Self::Log(LogError::Unknown { .. }) => Code::DeadlineExceeded,
             Self::Log(LogError::Fatal { .. }) => Code::Internal,
