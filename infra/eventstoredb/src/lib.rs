@@ -3,6 +3,9 @@
 //!
 //! - [`adapter`]: an `EventStore` over the `eventstore` crate.
 //! - [`facade`]: a gRPC server over any `EventStore`.
+//! - [`wire_event`]: our events in the words of EventStoreDB, the same for both.
 
 pub mod adapter;
 pub mod facade;
+mod protocol;
+pub mod wire_event;
