@@ -262,7 +262,10 @@ pub trait EventStore: Send + Sync + 'static {
 
 /// Refuses an append that is over a bound. `append_bytes_max` is the engine's bound on the bodies
 /// and metadata of one append together, and on its payloads together.
-fn check_bounds(
+///
+/// # Errors
+/// [`LogError::TooLarge`].
+pub fn check_bounds(
     events: &[NewStoredEvent],
     erase: &[PayloadId],
     append_bytes_max: usize,
