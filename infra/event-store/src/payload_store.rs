@@ -22,7 +22,10 @@ use satpost_commands::ports::LogError;
 use satpost_domain::PayloadId;
 
 pub(crate) mod blob_segment;
+#[cfg(any(test, feature = "testing"))]
+pub mod canary;
 pub(crate) mod index;
+pub(crate) mod keeper;
 pub(crate) mod key_file;
 mod local;
 pub(crate) mod recovery;
