@@ -123,6 +123,11 @@ fn start(
             .remove(path)
             .map_err(OpenError::io("remove", path))?;
     }
+    if !found.dead.is_empty() {
+        storage
+            .sync_folder(folder)
+            .map_err(OpenError::io("sync", folder))?;
+    }
     let remains = std::mem::take(&mut found.remains);
     let index = PayloadIndex::new(found, log_id, Some(Arc::clone(keys.file())), false);
     let writer = PayloadWriter::start(PayloadWriterParts {

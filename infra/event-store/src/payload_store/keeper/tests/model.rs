@@ -44,7 +44,6 @@ struct Run {
 
 impl Run {
     async fn carry_out(&mut self, step: Step) {
-        let store = self.store.as_ref().unwrap();
         match step {
             Step::Store(payloads) => {
                 let mut batch = Vec::new();
@@ -72,8 +71,8 @@ impl Run {
                 tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             }
             Step::Reopen => {
-                let _ = store;
-                self.store = None;
+                // The lock must be free before.
+                drop(self.store.take());
                 self.store = Some(open_on(&self.folder, Disk));
             }
         }
