@@ -24,6 +24,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -42,6 +43,7 @@ use super::{
     StoredItem, check_bounds,
 };
 use crate::payload_store::index::PayloadIndex;
+use crate::payload_store::keeper::SCRUB_EVERY;
 use crate::payload_store::{blob_segment, seal};
 
 pub use crate::storage::OpenError;
@@ -79,11 +81,13 @@ pub struct EmbeddedOptions {
     pub blob_segment_bytes: u64,
     /// How many appends wait for the writer before callers do.
     pub queue_appends: usize,
+    /// How often what is left of erased payloads is overwritten.
+    pub scrub_every: Duration,
 }
 
 impl EmbeddedOptions {
     /// The defaults: 64 MiB for files of the log and 16 MiB for files of payloads, since those are
-    /// removed as a whole; 1,024 waiting appends.
+    /// removed as a whole; 1,024 waiting appends; erased payloads are overwritten every 5 seconds.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -91,6 +95,7 @@ impl EmbeddedOptions {
             segment_bytes: 64 * 1024 * 1024,
             blob_segment_bytes: 16 * 1024 * 1024,
             queue_appends: 1_024,
+            scrub_every: SCRUB_EVERY,
         }
     }
 }

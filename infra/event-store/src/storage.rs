@@ -7,6 +7,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
 #[cfg(any(test, feature = "testing"))]
 pub mod fault_storage;
 pub(crate) mod file_preparer;
@@ -124,6 +127,9 @@ pub trait StorageFile: Send + Sync + 'static {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes zeros of a part of the file and gives its space back, without changing the length.
+    /// False when the file system cannot; then nothing has changed.
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool>;
     /// Makes what was written durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
     /// The length of the file in bytes.
@@ -200,6 +206,18 @@ impl StorageFile for File {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all_at(bytes, offset)
+    }
+
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        loop {
+            match rustix::fs::fallocate(self, flags, offset, len) {
+                Ok(()) => return Ok(true),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -63,15 +63,14 @@ fn attempt(random: &mut Random, number: usize, history: &History) -> Attempt {
             metadata: random.bytes(20),
             payload: random.one_in(2).then(|| {
                 let length = 100 + random.below(6_000);
-                (
-                    PayloadId::new(random.id()),
-                    Arc::from(random.bytes(length)),
-                )
+                (PayloadId::new(random.id()), Arc::from(random.bytes(length)))
             }),
         }
     };
     let count = 1 + random.below(2);
-    let erased = number.checked_sub(ERASED_AFTER).map(|old| &history.attempts[old].events);
+    let erased = number
+        .checked_sub(ERASED_AFTER)
+        .map(|old| &history.attempts[old].events);
     let erased = erased.into_iter().flatten();
     Attempt {
         events: (0..count).map(|_| event(random)).collect(),

@@ -111,11 +111,7 @@ impl History {
         verdict
     }
 
-    async fn compare(
-        &self,
-        store: &dyn EventStore,
-        verdict: &mut Verdict,
-    ) -> Result<(), LogError> {
+    async fn compare(&self, store: &dyn EventStore, verdict: &mut Verdict) -> Result<(), LogError> {
         let events = read_everything(store).await?;
         check_places(&events, verdict);
         if store.head().await? != Position::new(events.len() as u64, 0) {
@@ -138,7 +134,12 @@ impl History {
         let sent: HashMap<_, _> = self
             .attempts
             .iter()
-            .flat_map(|attempt| attempt.events.iter().map(move |event| (event.id, (attempt, event))))
+            .flat_map(|attempt| {
+                attempt
+                    .events
+                    .iter()
+                    .map(move |event| (event.id, (attempt, event)))
+            })
             .collect();
         let mut by_id = HashMap::new();
         for found in events {
@@ -156,7 +157,10 @@ impl History {
                 && found.metadata == event.metadata
                 && found.payload == event.payload.as_ref().map(|(id, _)| *id);
             if !same {
-                verdict.fault(format!("the event at {} is not what was sent", found.position));
+                verdict.fault(format!(
+                    "the event at {} is not what was sent",
+                    found.position
+                ));
             }
         }
         by_id

@@ -17,6 +17,7 @@ use super::{EmbeddedEventStore, EmbeddedOptions, Shared};
 use crate::follow::TailState;
 use crate::payload_store;
 use crate::payload_store::blob_segment;
+use crate::payload_store::recovery::WriteOptions;
 use crate::storage::file_preparer::FilePreparer;
 use crate::storage::{Access, Disk, OpenError, Storage};
 
@@ -106,7 +107,10 @@ impl EmbeddedEventStore {
             Arc::clone(&storage),
             &payloads,
             log_id,
-            options.blob_segment_bytes,
+            WriteOptions {
+                segment_bytes: options.blob_segment_bytes,
+                scrub_every: options.scrub_every,
+            },
             &living,
         )?;
         drop(living);
@@ -119,6 +123,8 @@ impl EmbeddedEventStore {
         let next_position = index.head() + 1;
         let (queue, requests) = mpsc::channel(options.queue_appends);
         let shared = Arc::new(Shared::new(index, payload_index, chain, TailState::Live));
+        let told = Arc::clone(&shared);
+        payload_writer.when_failed(Box::new(move |reason| told.stop(reason)));
         let writer = Writer {
             queue: requests,
             segments: segment_writer(storage, options, log_id, last)?,

@@ -326,7 +326,7 @@ fn no_space(error: &io::Error) -> Admission {
 
 impl Shared {
     /// Lets everyone know that the log has stopped for good.
-    fn stop(&self, reason: &str) {
+    pub(super) fn stop(&self, reason: &str) {
         let error = LogError::Fatal {
             reason: reason.to_owned(),
         };

@@ -1,5 +1,6 @@
 //! The form of blob segments: a header, then one frame after another, each with a header and a
-//! ciphertext. A segment is never written again after the process that wrote it has ended.
+//! ciphertext. Frames are never changed; what is left of erased ones is overwritten with zeros. A
+//! segment gets no more frames after the process that began it has ended.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,9 @@ use crate::embedded::data_folder::LogId;
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 48;
 /// How many bytes the header of a frame has.
 pub(crate) const FRAME_HEADER_BYTES: usize = 48;
+/// What a segment for copies is called until its header is durable: like a file that is being
+/// prepared, so that it is removed when the store is opened.
+pub(crate) const UNNAMED: &str = "prepared-copies";
 const MAGIC: &[u8; 8] = b"SATPBLB\n";
 const VERSION: u32 = 1;
 

@@ -1,17 +1,21 @@
-//! Where each living payload is. About 80 bytes of memory for each of them; erased ones take none.
+//! Where each living payload is, and what lives in each blob segment. Erased payloads take no
+//! memory.
 
-use std::collections::HashMap;
-use std::io;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use satpost_domain::PayloadId;
 
+use self::places::Places;
 use super::blob_segment::FRAME_HEADER_BYTES;
-use super::key_file::{self, Slot};
+use super::key_file::Slot;
 use super::scan::Found;
-use super::seal::{self, BrokenSeal};
+use crate::embedded::data_folder::LogId;
 use crate::storage::StorageFile;
+
+pub(crate) mod places;
+mod reading;
 
 /// Where a payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,45 +68,108 @@ pub(crate) struct BlobFile {
     pub(crate) full: bool,
 }
 
-#[derive(Default)]
 struct Index {
-    places: HashMap<PayloadId, Place>,
+    places: Places,
     segments: HashMap<u32, BlobFile>,
+    /// The first number that no segment has.
+    next_number: u32,
 }
 
-/// Shared by the one who writes and those who read.
+/// Shared by the one who writes, the keeper and those who read.
 #[derive(Clone)]
 pub(crate) struct PayloadIndex {
     index: Arc<RwLock<Index>>,
+    log_id: LogId,
     keys: Option<Arc<dyn StorageFile>>,
+    /// Whether another process changes the files, without this index being told.
+    foreign: bool,
 }
 
-/// Why a payload could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadPayloadError {
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{} is damaged at byte {offset}: {source}", path.display())]
-    Damaged {
-        path: PathBuf,
-        offset: u32,
-        #[source]
-        source: BrokenSeal,
-    },
+/// One change of what is alive.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    /// A payload is stored; what had its id before is erased.
+    Store(PayloadId, Place),
+    /// A payload is erased.
+    Erase(PayloadId),
+    /// A segment gets no more payloads; how long it is.
+    Fill(u32, u64),
+}
+
+/// What a change leaves behind.
+#[derive(Default)]
+pub(super) struct Leftovers {
+    /// Slots with keys that are not needed any more.
+    pub(super) slots: Vec<Slot>,
+    /// What is to be overwritten.
+    pub(super) remains: Vec<Remains>,
+    /// Segments in which nothing is alive.
+    pub(super) dead: Vec<PathBuf>,
+}
+
+/// A payload that was copied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Move {
+    pub(super) id: PayloadId,
+    pub(super) from: Place,
+    pub(super) to: Place,
+}
+
+impl Index {
+    fn store(&mut self, id: PayloadId, place: Place) -> Option<Place> {
+        self.count_in(place);
+        self.places.insert(id, place)
+    }
+
+    fn count_in(&mut self, place: Place) {
+        if let Some(blob) = self.segments.get_mut(&place.segment) {
+            blob.alive += 1;
+            blob.alive_bytes += place.frame_bytes();
+        }
+    }
+
+    fn count_out(&mut self, place: Place) {
+        if let Some(blob) = self.segments.get_mut(&place.segment) {
+            blob.alive -= 1;
+            blob.alive_bytes -= place.frame_bytes();
+        }
+    }
+
+    /// Forgets those of `segments` in which nothing is alive; gives their paths.
+    fn take_dead(&mut self, segments: BTreeSet<u32>) -> Vec<PathBuf> {
+        let is_dead = |blob: &BlobFile| blob.full && blob.alive == 0;
+        let mut dead = Vec::new();
+        for number in segments {
+            if self.segments.get(&number).is_some_and(is_dead) {
+                dead.extend(self.segments.remove(&number).map(|blob| blob.path));
+            }
+        }
+        dead
+    }
 }
 
 impl PayloadIndex {
-    pub(super) fn new(found: Found, keys: Option<Arc<dyn StorageFile>>) -> Self {
-        let places = found.places.into_iter();
-        let places = places.map(|(id, (place, _))| (id, place)).collect();
-        let segments = found.segments;
+    /// `foreign` says that another process writes the store.
+    pub(super) fn new(
+        found: Found,
+        log_id: LogId,
+        keys: Option<Arc<dyn StorageFile>>,
+        foreign: bool,
+    ) -> Self {
+        let mut places = Places::default();
+        for (id, (place, _)) in found.places {
+            places.insert(id, place);
+        }
+        let index = Index {
+            places,
+            segments: found.segments,
+            next_number: found.next_number,
+        };
         Self {
-            index: Arc::new(RwLock::new(Index { places, segments })),
+            index: Arc::new(RwLock::new(index)),
+            log_id,
             keys,
+            foreign,
         }
     }
 
@@ -118,107 +185,135 @@ impl PayloadIndex {
             .expect("no code panics while it holds the lock")
     }
 
-    /// The bytes of a payload; nothing when it is unknown or erased.
-    pub(crate) fn read(&self, id: PayloadId) -> Result<Option<Vec<u8>>, ReadPayloadError> {
-        let (place, file, path) = {
-            let index = self.read_index();
-            let Some(place) = index.places.get(&id) else {
-                return Ok(None);
-            };
-            let Some(blob) = index.segments.get(&place.segment) else {
-                return Ok(None);
-            };
-            (*place, Arc::clone(&blob.file), blob.path.clone())
-        };
-        let Some(keys) = &self.keys else {
-            return Ok(None);
-        };
-        let failed = |source| ReadPayloadError::Io {
-            path: path.clone(),
-            source,
-        };
-        let mut ciphertext = vec![0; place.bytes as usize];
-        let start = u64::from(place.offset) + FRAME_HEADER_BYTES as u64;
-        file.read_at(&mut ciphertext, start).map_err(failed)?;
-        let record = key_file::read_slot(&**keys, place.slot).map_err(failed)?;
-        // The slot can be empty or hold another key: it was erased since the look at the index.
-        let Some(record) = record.filter(|record| record.id == id) else {
-            return Ok(None);
-        };
-        match seal::open(id, &record.key, ciphertext) {
-            Ok(payload) => Ok(Some(payload)),
-            Err(_) if self.read_index().places.get(&id) != Some(&place) => Ok(None),
-            Err(source) => Err(ReadPayloadError::Damaged {
-                path,
-                offset: place.offset,
-                source,
-            }),
-        }
-    }
-
     /// How many payloads are alive.
     pub(crate) fn len(&self) -> usize {
         self.read_index().places.len()
     }
 
-    /// The ids of all that is alive.
-    pub(crate) fn ids(&self) -> Vec<PayloadId> {
-        self.read_index().places.keys().copied().collect()
+    /// What is alive and accepted. Lets others in from time to time, so what is stored or erased
+    /// meanwhile may be missing or there.
+    fn collect<T>(&self, accept: impl Fn(PayloadId, Place) -> Option<T>) -> Vec<T> {
+        let mut all = Vec::new();
+        let mut number = 0;
+        loop {
+            let index = self.read_index();
+            if number == index.places.chunks() {
+                return all;
+            }
+            let chunk = index.places.chunk(number);
+            all.extend(chunk.filter_map(|(id, place)| accept(id, place)));
+            number += 1;
+        }
     }
 
-    pub(super) fn add_segment(&self, number: u32, blob: BlobFile) {
+    /// The ids of all that is alive.
+    pub(crate) fn ids(&self) -> Vec<PayloadId> {
+        self.collect(|id, _| Some(id))
+    }
+
+    /// What is alive in some segments.
+    pub(super) fn living_in(&self, segments: &BTreeSet<u32>) -> Vec<(PayloadId, Place)> {
+        self.collect(|id, place| segments.contains(&place.segment).then_some((id, place)))
+    }
+
+    /// Every segment that gets no more payloads, with the bytes that are alive in it and its
+    /// length.
+    pub(super) fn full_segments(&self) -> Vec<(u32, u64, u64)> {
+        let index = self.read_index();
+        let full = index.segments.iter().filter(|(_, blob)| blob.full);
+        full.map(|(number, blob)| (*number, blob.alive_bytes, blob.len))
+            .collect()
+    }
+
+    /// Whether a payload is at a place.
+    pub(super) fn is_at(&self, id: PayloadId, place: Place) -> bool {
+        self.read_index().places.get(&id) == Some(place)
+    }
+
+    /// Where a segment is; nothing when it was removed.
+    pub(super) fn segment(&self, number: u32) -> Option<(PathBuf, Arc<dyn StorageFile>)> {
+        let index = self.read_index();
+        let blob = index.segments.get(&number)?;
+        Some((blob.path.clone(), Arc::clone(&blob.file)))
+    }
+
+    /// A number for a new segment.
+    pub(super) fn take_number(&self) -> u32 {
+        let mut index = self.write_index();
+        let number = index.next_number;
+        index.next_number += 1;
+        number
+    }
+
+    pub(super) fn add_segment(&self, number: u32, path: PathBuf, file: Arc<dyn StorageFile>) {
+        let blob = BlobFile {
+            path,
+            file,
+            alive: 0,
+            alive_bytes: 0,
+            len: 0,
+            full: false,
+        };
         self.write_index().segments.insert(number, blob);
     }
 
-    /// Carries out `changes` in their order. Gives the slots that are not needed any more and the
-    /// segments in which nothing is alive.
-    pub(super) fn apply(&self, changes: &[Change]) -> (Vec<Slot>, Vec<BlobFile>) {
+    /// Notes that a segment gets no more payloads and how long it is; gives its path if nothing in
+    /// it is alive.
+    pub(super) fn fill(&self, number: u32, len: u64) -> Vec<PathBuf> {
         let mut index = self.write_index();
-        let (mut slots, mut dead) = (Vec::new(), Vec::new());
+        if let Some(blob) = index.segments.get_mut(&number) {
+            blob.full = true;
+            blob.len = len;
+        }
+        index.take_dead(BTreeSet::from([number]))
+    }
+
+    /// Carries out `changes` in their order.
+    pub(super) fn apply(&self, changes: &[Change]) -> Leftovers {
+        let mut index = self.write_index();
+        let mut left = Leftovers::default();
+        let mut touched = BTreeSet::new();
         for change in changes {
             let gone = match *change {
-                Change::Store(id, place) => {
-                    if let Some(blob) = index.segments.get_mut(&place.segment) {
-                        blob.alive += 1;
-                    }
-                    index.places.insert(id, place)
-                }
+                Change::Store(id, place) => index.store(id, place),
                 Change::Erase(id) => index.places.remove(&id),
-                Change::Fill(number) => {
+                Change::Fill(number, len) => {
                     if let Some(blob) = index.segments.get_mut(&number) {
                         blob.full = true;
+                        blob.len = len;
                     }
-                    dead.push(number);
+                    touched.insert(number);
                     None
                 }
             };
             if let Some(place) = gone {
-                slots.push(place.slot);
-                if let Some(blob) = index.segments.get_mut(&place.segment) {
-                    blob.alive -= 1;
-                }
-                dead.push(place.segment);
+                index.count_out(place);
+                left.slots.push(place.slot);
+                left.remains.push(place.remains());
+                touched.insert(place.segment);
             }
         }
-        let is_dead = |blob: &BlobFile| blob.full && blob.alive == 0;
-        let dead = dead
-            .into_iter()
-            .filter_map(|number| {
-                let found = index.segments.get(&number).is_some_and(is_dead);
-                found.then(|| index.segments.remove(&number)).flatten()
-            })
-            .collect();
-        (slots, dead)
+        left.dead = index.take_dead(touched);
+        left
     }
-}
 
-/// One change of what is alive.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Change {
-    /// A payload is stored; what had its id before is erased.
-    Store(PayloadId, Place),
-    /// A payload is erased.
-    Erase(PayloadId),
-    /// A segment gets no more payloads.
-    Fill(u32),
+    /// Lets readers find copies, which must be durable, instead of what they were made from. A
+    /// payload that was erased or replaced since then stays so, and its copy is left over.
+    pub(super) fn relocate(&self, moves: &[Move]) -> Leftovers {
+        let mut index = self.write_index();
+        let mut left = Leftovers::default();
+        let mut touched = BTreeSet::new();
+        for Move { id, from, to } in moves {
+            if index.places.relocate(id, *from, *to) {
+                index.count_in(*to);
+                index.count_out(*from);
+                touched.insert(from.segment);
+                left.remains.push(from.remains());
+            } else {
+                left.remains.push(to.remains());
+            }
+        }
+        left.dead = index.take_dead(touched);
+        left
+    }
 }

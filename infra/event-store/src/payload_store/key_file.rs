@@ -11,9 +11,12 @@ use std::sync::Arc;
 use satpost_domain::{PayloadId, limits};
 use zeroize::Zeroizing;
 
+use self::growth::{Growth, Pace};
 use super::seal::{KEY_BYTES, PayloadKey};
 use crate::embedded::data_folder::LogId;
-use crate::storage::{Access, Disk, OpenError, Storage, StorageFile, read_whole};
+use crate::storage::{Access, Disk, OpenError, Storage, StorageFile, is_out_of_space, read_whole};
+
+mod growth;
 
 /// The name of the key file.
 pub(crate) const NAME: &str = "keys";
@@ -21,6 +24,8 @@ pub(crate) const NAME: &str = "keys";
 pub(crate) const SLOT_BYTES: usize = 64;
 /// How many slots the file grows by: 1 MiB.
 const GROWTH_SLOTS: u32 = 16 * 1024;
+/// With fewer free slots the file grows, in the background.
+const LOW_SLOTS: u32 = GROWTH_SLOTS / 2;
 const MAGIC: &[u8; 8] = b"SATPKEY\n";
 const VERSION: u32 = 1;
 
@@ -76,6 +81,8 @@ pub(crate) fn read_slot(file: &dyn StorageFile, slot: Slot) -> io::Result<Option
 
 /// The key file, seen by the one who writes it.
 pub(crate) struct KeyFile {
+    storage: Arc<dyn Storage>,
+    path: PathBuf,
     file: Arc<dyn StorageFile>,
     /// One bit a slot, set when it is used.
     used: Vec<u64>,
@@ -83,6 +90,9 @@ pub(crate) struct KeyFile {
     free: u32,
     /// Where the search for a free slot goes on, so that slots taken together lie together.
     cursor: Slot,
+    growth: Option<Growth>,
+    /// True when there was no room for the last growth: the next one waits until it is needed.
+    no_room: bool,
 }
 
 /// The key file as it was found.
@@ -139,7 +149,7 @@ impl FoundKeys {
 
     /// Overwrites every slot that `keep` does not hold, whether it needs it or not: after a failed
     /// sync the page cache may show zeros that never reached the disk.
-    pub(crate) fn sweep(mut self, keep: &[u64]) -> io::Result<KeyFile> {
+    pub(crate) fn sweep(mut self, storage: Arc<dyn Storage>, keep: &[u64]) -> io::Result<KeyFile> {
         let slots = self.slots();
         let mut free = 0;
         for slot in slots.clone() {
@@ -154,13 +164,18 @@ impl FoundKeys {
         let mut used = keep.to_vec();
         used.resize(words(slots.end), 0);
         used[0] |= 1;
-        Ok(KeyFile {
+        let keys = KeyFile {
+            storage,
+            path: self.path,
             file: self.file,
             used,
             slots: slots.end,
             free,
             cursor: 1,
-        })
+            growth: None,
+            no_room: false,
+        };
+        keys.begin()
     }
 }
 
@@ -211,7 +226,7 @@ fn header(log_id: &LogId) -> [u8; SLOT_BYTES] {
 impl KeyFile {
     /// Makes an empty key file. Its name is durable when this returns.
     pub(crate) fn create(
-        storage: &dyn Storage,
+        storage: Arc<dyn Storage>,
         folder: &Path,
         log_id: &LogId,
     ) -> Result<Self, OpenError> {
@@ -226,41 +241,104 @@ impl KeyFile {
             Ok(file)
         };
         let file = made().map_err(OpenError::io("create", &path))?;
-        Ok(Self {
+        let keys = Self {
+            storage,
+            path,
             file,
             used: vec![1],
             slots: 1,
             free: 0,
             cursor: 1,
-        })
+            growth: None,
+            no_room: false,
+        };
+        let path = keys.path.clone();
+        keys.begin().map_err(OpenError::io("extend", &path))
     }
 
     pub(crate) fn file(&self) -> &Arc<dyn StorageFile> {
         &self.file
     }
 
-    /// Makes sure that `count` slots are free. An error leaves everything as it was.
+    /// Makes sure that `count` slots are free. Waits for the disk only when more slots are taken at
+    /// a time than were made ahead. When there is no room, everything is as it was.
     pub(crate) fn make_room(&mut self, count: u32) -> io::Result<()> {
+        if self.free < count || self.growth.as_ref().is_some_and(Growth::has_ended) {
+            self.take_growth()?;
+        }
         while self.free < count {
-            if self.slots as usize + GROWTH_SLOTS as usize > limits::PAYLOADS_MAX + 1 {
-                return Err(io::Error::new(
-                    io::ErrorKind::QuotaExceeded,
-                    format!("all slots for {} payloads are taken", limits::PAYLOADS_MAX),
-                ));
+            self.grow()?;
+        }
+        self.grow_ahead();
+        Ok(())
+    }
+
+    /// Makes more slots at once.
+    fn grow(&mut self) -> io::Result<()> {
+        let slots = self.slots_after_growth().ok_or_else(|| {
+            let max = limits::PAYLOADS_MAX;
+            io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                format!("all slots for {max} payloads are taken"),
+            )
+        })?;
+        let range = (offset(self.slots), offset(slots));
+        growth::grow(&*self.storage, &self.path, range, Pace::Urgent)?;
+        self.add_slots(slots);
+        Ok(())
+    }
+
+    /// Sees to it that the first payloads find slots. Without room for them nothing is changed.
+    fn begin(mut self) -> io::Result<Self> {
+        if self.free < LOW_SLOTS && self.slots_after_growth().is_some() {
+            match self.grow() {
+                Err(error) if is_out_of_space(&error) => self.no_room = true,
+                outcome => outcome?,
             }
-            // The first growth ends on a multiple of the growth, header included.
-            let slots = (self.slots / GROWTH_SLOTS + 1) * GROWTH_SLOTS;
-            let zeros = vec![0; (slots - self.slots) as usize * SLOT_BYTES];
-            if let Err(error) = self.file.write_at(&zeros, offset(self.slots)) {
-                self.file.set_len(offset(self.slots))?;
-                return Err(error);
-            }
-            self.file.sync()?;
-            self.free += slots - self.slots;
-            self.slots = slots;
-            self.used.resize(words(slots), 0);
+        }
+        Ok(self)
+    }
+
+    /// How many slots the next growth leads to; nothing when there are as many as there may be.
+    fn slots_after_growth(&self) -> Option<u32> {
+        let fits = self.slots as usize + GROWTH_SLOTS as usize <= limits::PAYLOADS_MAX + 1;
+        // The first growth ends on a multiple of the growth, header included.
+        fits.then(|| (self.slots / GROWTH_SLOTS + 1) * GROWTH_SLOTS)
+    }
+
+    fn add_slots(&mut self, slots: u32) {
+        self.free += slots - self.slots;
+        self.slots = slots;
+        self.used.resize(words(slots), 0);
+        self.no_room = false;
+    }
+
+    /// Takes over the slots that were made ahead.
+    fn take_growth(&mut self) -> io::Result<()> {
+        let Some(growth) = self.growth.take() else {
+            return Ok(());
+        };
+        let slots = growth.slots;
+        match growth.wait() {
+            Ok(()) => self.add_slots(slots),
+            // It is tried again when it is needed, and then somebody is told.
+            Err(error) if is_out_of_space(&error) => self.no_room = true,
+            Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Begins to make slots ahead when few are free.
+    fn grow_ahead(&mut self) {
+        if self.free >= LOW_SLOTS || self.growth.is_some() || self.no_room {
+            return;
+        }
+        if let Some(slots) = self.slots_after_growth() {
+            let (storage, path) = (Arc::clone(&self.storage), self.path.clone());
+            let range = (offset(self.slots), offset(slots));
+            // Without a thread the file grows when it must.
+            self.growth = Growth::begin(storage, path, range, slots).ok();
+        }
     }
 
     /// Writes a key into a free slot, which [`Self::make_room`] has made sure of. Not synced.

@@ -15,6 +15,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use satpost_commands::ports::LogError;
@@ -23,6 +24,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::writer::{Request, Writer};
 use super::index::PayloadIndex;
+use super::keeper::SCRUB_EVERY;
+use super::recovery::WriteOptions;
 use super::{PayloadStore, blob_segment, recovery, seal};
 use crate::embedded::blocking;
 use crate::embedded::data_folder::{self, FolderKind, FolderLock, LogId};
@@ -44,15 +47,18 @@ pub struct LocalPayloadStoreOptions {
     /// How long a file of payloads is, in bytes: 256 KiB to 1 GiB. The payloads of one call have
     /// to fit into one file.
     pub blob_segment_bytes: u64,
+    /// How often what is left of erased payloads is overwritten.
+    pub scrub_every: Duration,
 }
 
 impl LocalPayloadStoreOptions {
-    /// The default: files of 16 MiB.
+    /// The defaults: files of 16 MiB, and 5 seconds.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
             blob_segment_bytes: 16 * 1024 * 1024,
+            scrub_every: SCRUB_EVERY,
         }
     }
 }
@@ -103,11 +109,19 @@ impl LocalPayloadStore {
             None => make_folder(&*storage, options)?,
         };
         let inner = folder.join(super::FOLDER);
+        let write = WriteOptions {
+            segment_bytes,
+            scrub_every: options.scrub_every,
+        };
         let (payloads, index, next_position) =
-            recovery::open_by_keys(storage, &inner, store_id, segment_bytes)?;
+            recovery::open_by_keys(storage, &inner, store_id, write)?;
         tracing::info!(payloads.alive = index.len(), "opened the payload store");
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS);
         let (stop, stopped) = watch::channel(None);
+        let stop_at_once = stop.clone();
+        payloads.when_failed(Box::new(move |reason| {
+            stop_at_once.send_replace(Some(reason.to_owned()));
+        }));
         let writer = Writer {
             queue: requests,
             payloads,

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use satpost_domain::PayloadId;
 
@@ -27,18 +28,27 @@ pub(crate) type Living = HashMap<PayloadId, u64>;
 /// How often the folder is read again while another process changes it.
 const RACE_RETRIES: usize = 5;
 
+/// How the store is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WriteOptions {
+    /// How long a blob segment is, in bytes.
+    pub(crate) segment_bytes: u64,
+    /// How often what is left of erased payloads is overwritten.
+    pub(crate) scrub_every: Duration,
+}
+
 /// Opens the store beside a log, to write.
 pub(crate) fn open(
     storage: Arc<dyn Storage>,
     folder: &Path,
     log_id: LogId,
-    segment_bytes: u64,
+    options: WriteOptions,
     living: &Living,
 ) -> Result<(PayloadWriter, PayloadIndex), OpenError> {
     let keys = key_file::find(&*storage, folder, &log_id, Access::ReadWrite)?;
     let found = scan(&*storage, folder, &log_id, Rule::Log(living))?;
     check_all_found(folder, &found, keys.as_ref(), living)?;
-    start(storage, folder, log_id, segment_bytes, keys, found)
+    start(storage, folder, log_id, options, keys, found)
 }
 
 /// Opens a store without a log, to write: what has a key and a whole ciphertext is alive. Gives
@@ -47,7 +57,7 @@ pub(crate) fn open_by_keys(
     storage: Arc<dyn Storage>,
     folder: &Path,
     log_id: LogId,
-    segment_bytes: u64,
+    options: WriteOptions,
 ) -> Result<(PayloadWriter, PayloadIndex, u64), OpenError> {
     let keys = key_file::find(&*storage, folder, &log_id, Access::ReadWrite)?;
     let mut found = scan(&*storage, folder, &log_id, Rule::Keys(keys.as_ref()))?;
@@ -63,7 +73,7 @@ pub(crate) fn open_by_keys(
     let next_position = keyed
         .map(|key| key.position.saturating_add(1))
         .fold(found.next_position, u64::max);
-    let (writer, index) = start(storage, folder, log_id, segment_bytes, keys, found)?;
+    let (writer, index) = start(storage, folder, log_id, options, keys, found)?;
     Ok((writer, index, next_position))
 }
 
@@ -84,7 +94,8 @@ pub(crate) fn open_read_only(
         found = scan(storage, folder, log_id, Rule::Log(living))?;
     }
     let keys = key_file::find(storage, folder, log_id, Access::Read)?;
-    Ok(PayloadIndex::new(found, keys.map(|keys| keys.file)))
+    let keys = keys.map(|keys| keys.file);
+    Ok(PayloadIndex::new(found, *log_id, keys, true))
 }
 
 /// Settles, destroys and removes, and starts the writer.
@@ -92,7 +103,7 @@ fn start(
     storage: Arc<dyn Storage>,
     folder: &Path,
     log_id: LogId,
-    segment_bytes: u64,
+    options: WriteOptions,
     keys: Option<FoundKeys>,
     mut found: Found,
 ) -> Result<(PayloadWriter, PayloadIndex), OpenError> {
@@ -102,28 +113,32 @@ fn start(
     let keys = match keys {
         Some(keys) => {
             let path = keys.path.clone();
-            keys.sweep(&used_slots(&found))
+            keys.sweep(Arc::clone(&storage), &used_slots(&found))
                 .map_err(OpenError::io("sweep", &path))?
         }
-        None => KeyFile::create(&*storage, folder, &log_id)?,
+        None => KeyFile::create(Arc::clone(&storage), folder, &log_id)?,
     };
     for path in &found.dead {
         storage
             .remove(path)
             .map_err(OpenError::io("remove", path))?;
     }
-    let next_number = found.next_number;
+    if !found.dead.is_empty() {
+        storage
+            .sync_folder(folder)
+            .map_err(OpenError::io("sync", folder))?;
+    }
     let remains = std::mem::take(&mut found.remains);
-    let index = PayloadIndex::new(found, Some(Arc::clone(keys.file())));
+    let index = PayloadIndex::new(found, log_id, Some(Arc::clone(keys.file())), false);
     let writer = PayloadWriter::start(PayloadWriterParts {
         storage,
         folder: folder.to_owned(),
         log_id,
-        segment_bytes,
+        segment_bytes: options.segment_bytes,
         keys,
         index: index.clone(),
-        next_number,
         remains,
+        scrub_every: options.scrub_every,
     })
     .map_err(OpenError::io("start a thread for", folder))?;
     Ok((writer, index))

@@ -225,6 +225,15 @@ fn pieces(log_id: &LogId, bytes: &[u8]) -> Vec<Piece> {
     pieces
 }
 
+/// The whole frames of a segment and where they start.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn frames(log_id: &LogId, bytes: &[u8]) -> Vec<(u32, FrameHeader)> {
+    let pieces = pieces(log_id, bytes).into_iter();
+    pieces
+        .filter_map(|piece| Some((piece.offset, piece.frame?)))
+        .collect()
+}
+
 fn whole_frame(log_id: &LogId, bytes: &[u8]) -> Option<FrameHeader> {
     let frame = FrameHeader::decode(log_id, bytes)?;
     let body = bytes.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + frame.bytes as usize)?;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
+use std::sync::Arc;
+
 use satpost_domain::PayloadId;
 
 use super::key_file::{self, KeyFile, KeyRecord};
@@ -47,7 +49,7 @@ fn opens_what_it_sealed_and_nothing_else() {
 fn uses_destroyed_slots_again_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let log_id = log_id(folder.path());
-    let mut keys = KeyFile::create(&Disk, folder.path(), &log_id).unwrap();
+    let mut keys = KeyFile::create(Arc::new(Disk), folder.path(), &log_id).unwrap();
     keys.make_room(3).unwrap();
     let slots: Vec<_> = (1..=3).map(|n| keys.put(&record(n)).unwrap()).collect();
     assert_eq!(slots, [1, 2, 3]);
@@ -73,7 +75,7 @@ fn uses_destroyed_slots_again_and_no_other() {
 fn grows_when_all_slots_are_taken() {
     let folder = tempfile::tempdir().unwrap();
     let log_id = log_id(folder.path());
-    let mut keys = KeyFile::create(&Disk, folder.path(), &log_id).unwrap();
+    let mut keys = KeyFile::create(Arc::new(Disk), folder.path(), &log_id).unwrap();
     let count = 20_000;
     keys.make_room(count).unwrap();
     let taken: std::collections::BTreeSet<_> =
@@ -86,7 +88,7 @@ fn grows_when_all_slots_are_taken() {
 fn sweeps_every_slot_that_is_not_kept() {
     let folder = tempfile::tempdir().unwrap();
     let log_id = log_id(folder.path());
-    let mut keys = KeyFile::create(&Disk, folder.path(), &log_id).unwrap();
+    let mut keys = KeyFile::create(Arc::new(Disk), folder.path(), &log_id).unwrap();
     keys.make_room(5).unwrap();
     for number in 1..=5 {
         keys.put(&record(number)).unwrap();
@@ -97,7 +99,7 @@ fn sweeps_every_slot_that_is_not_kept() {
             .unwrap()
             .unwrap()
     };
-    let mut swept = find().sweep(&[0b10_1000]).unwrap();
+    let mut swept = find().sweep(Arc::new(Disk), &[0b10_1000]).unwrap();
     let found = find();
     let left: Vec<_> = found
         .slots()
@@ -112,7 +114,7 @@ fn sweeps_every_slot_that_is_not_kept() {
 fn refuses_the_key_file_of_another_log() {
     let (mine, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (my_id, their_id) = (log_id(mine.path()), log_id(theirs.path()));
-    drop(KeyFile::create(&Disk, theirs.path(), &their_id).unwrap());
+    drop(KeyFile::create(Arc::new(Disk), theirs.path(), &their_id).unwrap());
     let found = key_file::find(&Disk, theirs.path(), &my_id, Access::Read);
     assert!(found.is_err());
 }

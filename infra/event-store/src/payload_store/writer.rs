@@ -6,11 +6,13 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use satpost_domain::PayloadId;
 
 use super::blob_segment::{self, FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES};
-use super::index::{BlobFile, Change, PayloadIndex, Place, Remains};
+use super::index::{Change, PayloadIndex, Place, Remains};
+use super::keeper::{Keeper, KeeperParts, OnFailure};
 use super::key_file::{KeyFile, KeyRecord};
 use super::seal::SealedPayload;
 use crate::embedded::data_folder::LogId;
@@ -27,9 +29,9 @@ pub(crate) struct PayloadWriter {
     keys: KeyFile,
     index: PayloadIndex,
     preparer: FilePreparer,
+    keeper: Keeper,
     sync_thread: SyncThread,
     current: Option<Current>,
-    next_number: u32,
     /// What the batch changes, in order.
     changes: Vec<Change>,
     /// Frames of the batch that are not written yet.
@@ -55,17 +57,27 @@ pub(crate) struct PayloadWriterParts {
     pub(crate) segment_bytes: u64,
     pub(crate) keys: KeyFile,
     pub(crate) index: PayloadIndex,
-    /// The first number that no segment has.
-    pub(crate) next_number: u32,
     /// What is to be overwritten.
     pub(super) remains: Vec<Remains>,
+    /// How often what is erased is overwritten.
+    pub(crate) scrub_every: Duration,
 }
 
 impl PayloadWriter {
     pub(crate) fn start(parts: PayloadWriterParts) -> io::Result<Self> {
         let storage = Arc::clone(&parts.storage);
+        let keeper = Keeper::start(KeeperParts {
+            storage: Arc::clone(&storage),
+            folder: parts.folder.clone(),
+            log_id: parts.log_id,
+            segment_bytes: parts.segment_bytes,
+            index: parts.index.clone(),
+            scrub_every: parts.scrub_every,
+            remains: parts.remains,
+        })?;
         Ok(Self {
             preparer: FilePreparer::start(storage, &parts.folder, parts.segment_bytes, true)?,
+            keeper,
             sync_thread: SyncThread::start()?,
             storage: parts.storage,
             folder: parts.folder,
@@ -74,11 +86,16 @@ impl PayloadWriter {
             keys: parts.keys,
             index: parts.index,
             current: None,
-            next_number: parts.next_number,
             changes: Vec::new(),
             unwritten: Vec::new(),
             dirty: false,
         })
+    }
+
+    /// Has `on_failure` called with the reason when the disk fails behind the writer's back; the
+    /// next batch fails then, too.
+    pub(crate) fn when_failed(&self, on_failure: OnFailure) {
+        self.keeper.when_failed(on_failure);
     }
 
     /// Makes sure that all `payloads` can be stored. When it fails for want of space, nothing has
@@ -102,7 +119,7 @@ impl PayloadWriter {
     /// Goes on to the next segment.
     fn roll(&mut self) -> io::Result<()> {
         let prepared = self.preparer.take()?;
-        let number = self.next_number;
+        let number = self.index.take_number();
         let path = blob_segment::path(&self.folder, number);
         prepared
             .file
@@ -110,17 +127,9 @@ impl PayloadWriter {
         prepared.file.sync()?;
         self.storage.rename(&prepared.path, &path)?;
         self.storage.sync_folder(&self.folder)?;
-        self.next_number += 1;
         self.finish_current()?;
-        let blob = BlobFile {
-            path: path.clone(),
-            file: Arc::clone(&prepared.file),
-            alive: 0,
-            alive_bytes: 0,
-            len: self.segment_bytes,
-            full: false,
-        };
-        self.index.add_segment(number, blob);
+        self.index
+            .add_segment(number, path.clone(), Arc::clone(&prepared.file));
         self.current = Some(Current {
             number,
             file: prepared.file,
@@ -134,7 +143,7 @@ impl PayloadWriter {
         self.write_frames()?;
         if let Some(current) = self.current.take() {
             current.file.sync()?;
-            self.changes.push(Change::Fill(current.number));
+            self.changes.push(Change::Fill(current.number, current.end));
             self.preparer.leave(Chore::Trim {
                 file: current.file,
                 path: current.path,
@@ -194,6 +203,7 @@ impl PayloadWriter {
 
     /// Makes the payloads of the batch and their keys durable: two syncs side by side.
     pub(crate) fn make_durable(&mut self) -> io::Result<()> {
+        self.keeper.check()?;
         if !self.dirty {
             return Ok(());
         }
@@ -211,15 +221,15 @@ impl PayloadWriter {
         if self.changes.is_empty() {
             return Ok(());
         }
-        let (slots, dead) = self.index.apply(&self.changes);
+        let left = self.index.apply(&self.changes);
         self.changes.clear();
-        if !slots.is_empty() {
-            self.keys.destroy(&slots)?;
+        if !left.slots.is_empty() {
+            self.keys.destroy(&left.slots)?;
             self.keys.file().sync()?;
-            self.keys.release(&slots);
+            self.keys.release(&left.slots);
         }
-        for blob in dead {
-            self.preparer.leave(Chore::Remove { path: blob.path });
+        if !left.remains.is_empty() || !left.dead.is_empty() {
+            self.keeper.leave(left.remains, left.dead);
         }
         Ok(())
     }

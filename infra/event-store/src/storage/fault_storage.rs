@@ -126,6 +126,11 @@ impl StorageFile for FaultFile {
         self.file.write_at(bytes, offset)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        Faults::count_down(&self.faults.writes_left)?;
+        self.file.punch(offset, len)
+    }
+
     fn sync(&self) -> io::Result<()> {
         Faults::count_down(&self.faults.syncs_left)?;
         self.file.sync()

@@ -1,6 +1,6 @@
 //! Prepares files of zeros in the background, so that whoever needs the next one neither waits
 //! for its blocks to be allocated nor meets a full disk in the middle of a write. Does other work
-//! that nobody should wait for as well: trimming and removing files.
+//! that nobody should wait for as well: trimming files.
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,8 +26,7 @@ pub(crate) struct PreparedFile {
     pub(crate) path: PathBuf,
 }
 
-/// Work that nobody waits for. A failure is logged and otherwise ignored: both only free space,
-/// and both are made up for when the data folder is opened the next time.
+/// Work that nobody waits for. A failure is logged and otherwise ignored: it only frees space.
 pub(crate) enum Chore {
     /// Cuts the zeros behind the end of a file that gets no more.
     Trim {
@@ -35,8 +34,6 @@ pub(crate) enum Chore {
         path: PathBuf,
         len: u64,
     },
-    /// Removes a file.
-    Remove { path: PathBuf },
 }
 
 /// Handle of the background thread. Dropping it ends the thread.
@@ -313,7 +310,6 @@ impl Worker {
                     tracing::warn!(file = %path.display(), %error, "cannot trim a full segment");
                 }
             }
-            Chore::Remove { path } => self.remove(&path),
         }
     }
 

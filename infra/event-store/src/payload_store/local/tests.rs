@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use satpost_commands::ports::LogError;
 use satpost_domain::PayloadId;
@@ -17,6 +18,7 @@ use crate::storage::fault_storage::FaultStorage;
 fn options(folder: &TempDir) -> LocalPayloadStoreOptions {
     LocalPayloadStoreOptions {
         blob_segment_bytes: 256 * 1024,
+        scrub_every: Duration::from_millis(5),
         ..LocalPayloadStoreOptions::new(folder.path())
     }
 }
