@@ -6,6 +6,7 @@
 //! # Layout
 //! - [`stored_event`]: the postcard form of every event; [`event_log`]: the ports of the log over
 //!   an event store; [`snapshots`]: projections on disk.
+//! - [`transfer`]: a log to a file and back, between engines.
 //! - [`bitcoind`]: the node, and the watcher that follows it.
 //! - [`push`]: the way to a phone; [`outbox`]: what empties the push outbox.
 //! - [`log_checkpoints`]: the server's signature under its log; [`backup_manifest`]: what describes a

@@ -98,13 +98,6 @@ impl Saved {
         });
         ReadModel::restore_from(&self.projections)
     }
-
-    /// The furthest position in it.
-    #[must_use]
-    pub fn position(&self) -> Position {
-        let positions = self.projections.iter().map(|snapshot| snapshot.position);
-        positions.max().unwrap_or(Position::START)
-    }
 }
 
 impl From<SavedFile> for Saved {
@@ -142,34 +135,23 @@ impl Snapshots {
     pub fn read(&self) -> Saved {
         // Between listing and reading a running server may replace the file; one of the next is it.
         for _ in 0..READ_ATTEMPTS {
-            let files = match projection_file::list(&self.folder) {
-                Ok(files) => files,
-                Err(error) => {
-                    warn_unusable(&self.folder, &error.to_string());
-                    break;
-                }
-            };
             let mut replaced = false;
-            let mut newest: Option<Saved> = None;
-            for path in files {
+            for path in projection_file::list(&self.folder).unwrap_or_else(|error| {
+                // A file that goes while it is listed is one that is being replaced.
+                replaced = error.kind() == io::ErrorKind::NotFound;
+                if !replaced {
+                    warn_unusable(&self.folder, &error.to_string());
+                }
+                Vec::new()
+            }) {
                 match projection_file::read(&path) {
-                    Ok(Some(file)) => {
-                        let saved = Saved::from(file);
-                        if newest
-                            .as_ref()
-                            .is_none_or(|newest| newest.position() < saved.position())
-                        {
-                            newest = Some(saved);
-                        }
-                    }
+                    Ok(Some(file)) => return file.into(),
                     Ok(None) => replaced = true,
                     Err(reason) => warn_unusable(&path, &reason),
                 }
             }
-            match newest {
-                Some(saved) => return saved,
-                None if replaced => {}
-                None => break,
+            if !replaced {
+                break;
             }
         }
         Saved::default()

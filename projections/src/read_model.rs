@@ -91,7 +91,7 @@ trait AnyCell {
     fn apply(&self, envelopes: &[Envelope]);
     fn bytes(&self) -> Vec<u8>;
     fn version(&self) -> u32;
-    fn tree(&self) -> Result<serde_json::Value, SnapshotError>;
+    fn tree(&self, bytes: &[u8]) -> Result<serde_json::Value, SnapshotError>;
 }
 
 /// A projection is never read or continued from a half-applied state.
@@ -162,8 +162,8 @@ impl<P: Projection> AnyCell for Cell<P> {
         P::VERSION
     }
 
-    fn tree(&self) -> Result<serde_json::Value, SnapshotError> {
-        P::tree(&self.bytes())
+    fn tree(&self, bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
+        P::tree(bytes)
     }
 }
 
@@ -341,14 +341,25 @@ impl ReadModel {
             .into()
     }
 
-    /// The state of every projection as a tree, by name (see [`Projection::tree`]), at one position.
+    /// The state of the projection with this name as a tree (see [`Projection::tree`]). Nothing when
+    /// there is none, or when its snapshot has more than `bytes_max` bytes: a tree takes about ten
+    /// times as much memory.
     ///
     /// # Errors
-    /// [`SnapshotError`] when a projection does not understand its own snapshot.
-    pub fn trees(&self) -> Result<Vec<(&'static str, serde_json::Value)>, SnapshotError> {
-        let _writer = self.writer.lock().expect(POISONED);
-        let trees = self.cells().into_iter();
-        trees.map(|cell| Ok((cell.name(), cell.tree()?))).collect()
+    /// [`SnapshotError`] when the projection does not understand its own snapshot.
+    pub fn tree(
+        &self,
+        name: &str,
+        bytes_max: usize,
+    ) -> Result<Option<serde_json::Value>, SnapshotError> {
+        let Some(cell) = self.cells().into_iter().find(|cell| cell.name() == name) else {
+            return Ok(None);
+        };
+        let bytes = cell.bytes();
+        if bytes.len() > bytes_max {
+            return Ok(None);
+        }
+        cell.tree(&bytes).map(Some)
     }
 
     /// The digest of the projection with this name, if there is one.

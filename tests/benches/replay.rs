@@ -28,8 +28,9 @@ use satpost_domain::{
     PushTargetId, RequestDigest, Revision, Sealed, StreamId, Timestamp, WatchId,
 };
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
-use satpost_event_store::{EventStore, RecordedEvent};
+use satpost_event_store::{EventStore, LogIdentity, RecordedEvent};
 use satpost_infra::event_log::StoredEventLog;
+use satpost_infra::snapshots::Snapshots;
 use satpost_infra::stored_event;
 use satpost_projections::{ReadModel, runner};
 
@@ -136,6 +137,31 @@ fn measure_snapshots(
     let restored = ReadModel::restore_from(&snapshots);
     let restore = rate(events, start);
     assert_eq!(restored.position(), model.position());
+    report.line("restore from memory", restore, "events/s", Some(rebuild))?;
+    measure_snapshot_file(report, model, events, rebuild)
+}
+
+/// What a server does when it stops and when it starts.
+fn measure_snapshot_file(
+    report: &mut Report,
+    model: &ReadModel,
+    events: usize,
+    rebuild: f64,
+) -> io::Result<()> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let (files, log) = (Snapshots::new(folder.path()), LogIdentity([1; 16]));
+    let start = Instant::now();
+    let path = files
+        .save(log, &model.snapshots())
+        .map_err(io::Error::other)?;
+    let save = rate(events, start);
+    report.line("save a snapshot", save, "events/s", Some(rebuild))?;
+    let mebibytes = std::fs::metadata(path)?.len() as f64 / f64::from(1 << 20);
+    report.line("size of its file", mebibytes, "MiB", None)?;
+    let start = Instant::now();
+    let restored = files.read().restore(log, model.position());
+    let restore = rate(events, start);
+    assert_eq!(restored.digests(), model.digests());
     report.line("start from a snapshot", restore, "events/s", Some(rebuild))
 }
 

@@ -81,7 +81,7 @@ fn tell_digest(
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new(end);
     let LogHead { events, digest } = block_on(head_through(store, end, |position| {
-        progress.reach(position)
+        progress.reach(position);
     }))??;
     let rate = progress.finish(events);
     let mut out = io::stdout().lock();

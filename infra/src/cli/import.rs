@@ -39,7 +39,9 @@ pub(super) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     let path = arguments.file.display();
     let open = || File::open(&arguments.file).map(|file| BufReader::with_capacity(1 << 20, file));
     let input = open().with_context(|| format!("cannot open {path}"))?;
-    let scanned = scan(input, |_| ()).with_context(|| format!("{path} cannot be imported"))?;
+    let scanned = scan(input, |_| ())
+        .and_then(|scanned| scanned.check_finished().map(|()| scanned))
+        .with_context(|| format!("{path} cannot be imported"))?;
     let log = arguments.location.open_to_write()?;
     let mut progress = Progress::new(Position::new(scanned.head.events, 0));
     let events = Events::open(open()?)?;

@@ -20,6 +20,9 @@ use difference::{counts, differences};
 
 mod difference;
 
+/// The largest snapshot that is compared entry by entry; larger ones by their digests only.
+const TREE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// What to rebuild.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -137,64 +140,84 @@ struct Comparison {
     name: &'static str,
     live: Digest,
     rebuilt: Digest,
-    live_tree: Value,
-    rebuilt_tree: Value,
+    live_counts: Counts,
+    rebuilt_counts: Counts,
+    differences: Vec<String>,
 }
+
+type Counts = Vec<(String, u64)>;
 
 fn tell(arguments: &RebuildArguments, pair: &Pair) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
     let digests = pair.live.digests().into_iter().zip(pair.rebuilt.digests());
-    let trees = pair.live.trees()?.into_iter().zip(pair.rebuilt.trees()?);
     let mut all_equal = true;
-    for (((name, live), (_, rebuilt)), ((_, live_tree), (_, rebuilt_tree))) in digests.zip(trees) {
-        if !arguments.wants(name) {
-            continue;
-        }
+    for ((name, live), (_, rebuilt)) in digests.filter(|((name, _), _)| arguments.wants(name)) {
         all_equal &= live == rebuilt;
-        let comparison = Comparison {
-            name,
-            live,
-            rebuilt,
-            live_tree,
-            rebuilt_tree,
-        };
+        let comparison = Comparison::new(name, pair, (live, rebuilt), arguments.differences)?;
         if arguments.json {
-            writeln!(out, "{}", comparison.to_json(arguments.differences))?;
+            writeln!(out, "{}", comparison.to_json())?;
         } else {
-            comparison.tell(&mut out, arguments.differences)?;
+            comparison.tell(&mut out)?;
         }
     }
     Ok(all_equal)
 }
 
 impl Comparison {
-    fn is_equal(&self) -> bool {
-        self.live == self.rebuilt
-    }
-
-    fn to_json(&self, max: usize) -> Value {
-        json!({
-            "name": self.name,
-            "equal": self.is_equal(),
-            "live": self.live,
-            "rebuilt": self.rebuilt,
-            "live_counts": counts(&self.live_tree),
-            "rebuilt_counts": counts(&self.rebuilt_tree),
-            "differences": differences(&self.live_tree, &self.rebuilt_tree, max),
+    fn new(
+        name: &'static str,
+        pair: &Pair,
+        (live, rebuilt): (Digest, Digest),
+        max: usize,
+    ) -> anyhow::Result<Self> {
+        let rebuilt_tree = pair.rebuilt.tree(name, TREE_BYTES_MAX)?;
+        let live_tree = if live == rebuilt {
+            None
+        } else {
+            pair.live.tree(name, TREE_BYTES_MAX)?
+        };
+        let rebuilt_counts = rebuilt_tree.as_ref().map(counts).unwrap_or_default();
+        let (live_counts, differences) = match (&live_tree, &rebuilt_tree) {
+            _ if live == rebuilt => (rebuilt_counts.clone(), Vec::new()),
+            (Some(a), Some(b)) => (counts(a), differences(a, b, max)),
+            _ => (
+                live_tree.as_ref().map(counts).unwrap_or_default(),
+                vec!["too large to be compared entry by entry".to_owned()],
+            ),
+        };
+        Ok(Self {
+            name,
+            live,
+            rebuilt,
+            live_counts,
+            rebuilt_counts,
+            differences,
         })
     }
 
-    fn tell(&self, out: &mut impl std::io::Write, max: usize) -> std::io::Result<()> {
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "equal": self.live == self.rebuilt,
+            "live": self.live,
+            "rebuilt": self.rebuilt,
+            "live_counts": self.live_counts,
+            "rebuilt_counts": self.rebuilt_counts,
+            "differences": self.differences,
+        })
+    }
+
+    fn tell(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
         let name = self.name;
-        let rebuilt = words(&counts(&self.rebuilt_tree));
-        if self.is_equal() {
+        let rebuilt = words(&self.rebuilt_counts);
+        if self.live == self.rebuilt {
             return writeln!(out, "  {name:<20} equal      {}  {rebuilt}", self.rebuilt);
         }
-        let live = words(&counts(&self.live_tree));
+        let live = words(&self.live_counts);
         writeln!(out, "  {name:<20} DIFFERENT")?;
         writeln!(out, "    live     {}  {live}", self.live)?;
         writeln!(out, "    rebuilt  {}  {rebuilt}", self.rebuilt)?;
-        for difference in differences(&self.live_tree, &self.rebuilt_tree, max) {
+        for difference in &self.differences {
             writeln!(out, "    {difference}")?;
         }
         Ok(())

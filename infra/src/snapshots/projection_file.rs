@@ -64,7 +64,7 @@ struct StoredProjection {
     digest: Digest,
 }
 
-/// The files of saves in `folder`, in no order. A folder that is not there has none.
+/// The files of saves in `folder`, the latest first. A folder that is not there has none.
 pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -78,10 +78,11 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
             .extension()
             .is_some_and(|extension| extension == "redb")
         {
-            files.push(path);
+            files.push((path.metadata()?.modified()?, path));
         }
     }
-    Ok(files)
+    files.sort_unstable();
+    Ok(files.into_iter().rev().map(|(_, path)| path).collect())
 }
 
 /// Writes a save beside the one before, and then removes everything else in `folder`: older saves,
@@ -107,9 +108,9 @@ pub(super) fn write(
     fs::rename(&partial, &path)?;
     File::open(folder)?.sync_all()?;
     for entry in fs::read_dir(folder)? {
-        let other = entry?.path();
-        if other != path {
-            fs::remove_file(other)?;
+        let other = entry?;
+        if other.path() != path && other.file_type()?.is_file() {
+            fs::remove_file(other.path())?;
         }
     }
     File::open(folder)?.sync_all()?;

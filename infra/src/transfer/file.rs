@@ -366,6 +366,22 @@ pub struct Scanned {
     hasher: Sha256,
 }
 
+impl Scanned {
+    /// A file that is not finished is not to be relied on.
+    ///
+    /// # Errors
+    /// [`FileError::Unfinished`].
+    pub const fn check_finished(&self) -> Result<(), FileError> {
+        if self.finished {
+            return Ok(());
+        }
+        Err(FileError::Unfinished {
+            at: self.bytes,
+            events: self.head.events,
+        })
+    }
+}
+
 /// Reads a file to its end and checks everything that can be checked. A file that is cut short is
 /// no error here.
 ///

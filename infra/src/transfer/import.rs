@@ -108,12 +108,7 @@ pub async fn import(
     in_flight: usize,
     mut on_progress: impl FnMut(u64),
 ) -> Result<Imported, ImportError> {
-    if !scanned.finished {
-        return Err(ImportError::File(FileError::Unfinished {
-            at: scanned.bytes,
-            events: scanned.head.events,
-        }));
-    }
+    scanned.check_finished()?;
     let before = scanned.header.before;
     let mut log = Pages::new(store);
     skip(&mut log, before).await?;

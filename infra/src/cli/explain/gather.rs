@@ -25,6 +25,9 @@ use crate::event_log::StoredEventLog;
 
 /// How many events are read at once.
 const PAGE_EVENTS: usize = 512;
+/// The states of a push target that has not ended.
+const WAITING: &str = "waits for its code";
+const IN_USE: &str = "in use";
 
 /// The story of `client`; nothing when the log does not know it.
 pub(super) async fn gather(
@@ -119,24 +122,22 @@ fn take_client(story: &mut Story, envelope: &Envelope) -> Option<MessagingKey> {
         ClientEvent::PushTargetSet {
             id, registration, ..
         } => {
-            // A client has one target: another one takes its place.
-            if let Some(former) = story.push_targets.last_mut()
-                && matches!(former.state, "waits for its code" | "in use")
-            {
-                (former.state, former.since) = ("replaced", now);
-            }
+            end_push(story, "replaced", now);
             story.push_targets.push(PushPart {
                 id: id.to_string(),
                 set: now,
                 service: registration.as_option().and_then(service),
-                state: "waits for its code",
+                state: WAITING,
                 since: now,
                 refused_codes: 0,
                 wake_ups: 0,
                 last_wake_up: None,
             });
         }
-        ClientEvent::ClientRetired { .. } => story.retired = Some(now),
+        ClientEvent::ClientRetired { .. } => {
+            story.retired = Some(now);
+            end_push(story, "removed when its client was retired", now);
+        }
         event => take_push(story, event, now),
     }
     if let Some(key) = new_key {
@@ -154,6 +155,15 @@ fn take_client(story: &mut Story, envelope: &Envelope) -> Option<MessagingKey> {
     let text = key.to_string();
     let times = story.messaging_keys.iter().filter(|part| part.key == text);
     (times.count() == 1).then_some(key)
+}
+
+/// A client has one target at a time; the one it has is over.
+fn end_push(story: &mut Story, how: &'static str, now: Moment) {
+    if let Some(target) = story.push_targets.last_mut()
+        && matches!(target.state, WAITING | IN_USE)
+    {
+        (target.state, target.since) = (how, now);
+    }
 }
 
 fn take_push(story: &mut Story, event: &ClientEvent, now: Moment) {
@@ -176,7 +186,7 @@ fn take_push(story: &mut Story, event: &ClientEvent, now: Moment) {
             target.wake_ups += 1;
             target.last_wake_up = Some(now);
         }
-        ClientEvent::PushTargetVerified { .. } => (target.state, target.since) = ("in use", now),
+        ClientEvent::PushTargetVerified { .. } => (target.state, target.since) = (IN_USE, now),
         ClientEvent::PushTargetRemoved { .. } => {
             (target.state, target.since) = ("removed by its client", now);
         }
