@@ -42,19 +42,27 @@ pub fn notices_missing_folder_syncs(seed: u64) -> bool {
 #[must_use]
 pub fn notices_repeats_that_are_appended(seed: u64) -> bool {
     let report = with(seed, |options| options.store = Store::AppendsRepeats);
-    report.listed.iter().any(|fault| fault.contains("is there twice"))
+    report
+        .listed
+        .iter()
+        .any(|fault| fault.contains("is there twice"))
 }
 
 /// Whether it is reported that an acknowledged erasure was not carried out.
 #[must_use]
 pub fn notices_erasures_that_are_not_carried_out(seed: u64) -> bool {
     let report = with(seed, |options| options.store = Store::KeepsErased);
-    report.listed.iter().any(|fault| fault.contains("is readable"))
+    report
+        .listed
+        .iter()
+        .any(|fault| fault.contains("is readable"))
 }
 
 /// Whether losses are reported when the power is cut under a writer that does not sync; nothing
 /// when the power cannot be cut here.
-#[must_use]
+///
+/// # Errors
+/// Why it cannot.
 pub fn notices_power_cuts_without_syncs(seed: u64, program: &Path) -> Result<bool, String> {
     let report = power_cuts::run(&power_cuts::Options {
         rounds: 3,
@@ -76,8 +84,14 @@ pub fn run(rounds: u64, seed: u64, program: &Path) -> Report {
     for seed in (seed..).take(usize::try_from(rounds).unwrap_or(usize::MAX)) {
         let mut controls = vec![
             ("files that are not synced", notices_missing_syncs(seed)),
-            ("folders that are not synced", notices_missing_folder_syncs(seed)),
-            ("repeats that are appended", notices_repeats_that_are_appended(seed)),
+            (
+                "folders that are not synced",
+                notices_missing_folder_syncs(seed),
+            ),
+            (
+                "repeats that are appended",
+                notices_repeats_that_are_appended(seed),
+            ),
             (
                 "erasures that are not carried out",
                 notices_erasures_that_are_not_carried_out(seed),
@@ -89,7 +103,10 @@ pub fn run(rounds: u64, seed: u64, program: &Path) -> Report {
         }
         for (what, noticed) in controls {
             report.rounds += 1;
-            report.count("controls reported as failures, as they must be", noticed.into());
+            report.count(
+                "controls reported as failures, as they must be",
+                noticed.into(),
+            );
             if !noticed {
                 report.fault(format_args!("{what}: not noticed"));
             }

@@ -84,7 +84,9 @@ impl Pair {
         command[..8].copy_from_slice(&number.to_be_bytes());
         let (queue, body) = (self.recipient.public(), body(0, number));
         let command = CommandId::new(command);
-        let sent = self.http.send_message(&self.sender, &queue, &body, None, command);
+        let sent = self
+            .http
+            .send_message(&self.sender, &queue, &body, None, command);
         sent.await.map(drop)
     }
 
@@ -102,7 +104,9 @@ impl Pair {
     async fn acknowledge_first(&self) -> anyhow::Result<()> {
         let (through, _, chain) = self.queue().await?;
         let request = AcknowledgeMessagesRequest::Through(AcknowledgeThrough { through, chain });
-        self.http.acknowledge_messages(&self.recipient, &request).await?;
+        self.http
+            .acknowledge_messages(&self.recipient, &request)
+            .await?;
         Ok(())
     }
 }
@@ -127,7 +131,11 @@ async fn on_disk(lab: &Path, disk: &Path, report: &mut Report) -> anyhow::Result
     for number in 1..=MESSAGES {
         pair.send(number).await?;
     }
-    ensure!(server.stop() == Some(0), "does not stop: {}", server.log_tail());
+    ensure!(
+        server.stop() == Some(0),
+        "does not stop: {}",
+        server.log_tail()
+    );
     let mut filler = Filler::new(disk)?;
     filler.fill_up(Some(LEFT_AT_START))?;
     server.start_again();
@@ -136,24 +144,43 @@ async fn on_disk(lab: &Path, disk: &Path, report: &mut Report) -> anyhow::Result
     refused(&pair, MESSAGES + 1).await?;
     report.count("commands refused with 507 storage-full", 2);
     ensure!(
-        pair.queue().await? .1 == MESSAGES,
+        pair.queue().await?.1 == MESSAGES,
         "messages are not delivered while the disk is full"
     );
-    pair.acknowledge_first().await.context("acknowledging on a full disk")?;
-    ensure!(pair.queue().await?.0 == 2, "an acknowledged message is there");
-    ensure!(server.ended().is_none(), "the server ended: {}", server.log_tail());
+    pair.acknowledge_first()
+        .await
+        .context("acknowledging on a full disk")?;
+    ensure!(
+        pair.queue().await?.0 == 2,
+        "an acknowledged message is there"
+    );
+    ensure!(
+        server.ended().is_none(),
+        "the server ended: {}",
+        server.log_tail()
+    );
     drop(filler);
     let until = Instant::now() + RECOVERY_DEADLINE;
     while let Err(error) = pair.send(MESSAGES + 1).await {
-        ensure!(Instant::now() < until, "refused although there is room: {error}");
+        ensure!(
+            Instant::now() < until,
+            "refused although there is room: {error}"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     server.kill();
     server.start_again();
     let (first, last, _) = pair.queue().await?;
-    ensure!((first, last) == (2, MESSAGES + 1), "the queue has {first} to {last}");
+    ensure!(
+        (first, last) == (2, MESSAGES + 1),
+        "the queue has {first} to {last}"
+    );
     report.ok += MESSAGES + 2;
-    ensure!(server.stop() == Some(0), "does not stop: {}", server.log_tail());
+    ensure!(
+        server.stop() == Some(0),
+        "does not stop: {}",
+        server.log_tail()
+    );
     Ok(())
 }
 

@@ -111,11 +111,7 @@ impl History {
         verdict
     }
 
-    async fn compare(
-        &self,
-        store: &dyn EventStore,
-        verdict: &mut Verdict,
-    ) -> Result<(), LogError> {
+    async fn compare(&self, store: &dyn EventStore, verdict: &mut Verdict) -> Result<(), LogError> {
         let events = read_everything(store).await?;
         check_places(&events, verdict);
         if store.head().await? != Position::new(events.len() as u64, 0) {
@@ -138,7 +134,12 @@ impl History {
         let sent: HashMap<_, _> = self
             .attempts
             .iter()
-            .flat_map(|attempt| attempt.events.iter().map(move |event| (event.id, (attempt, event))))
+            .flat_map(|attempt| {
+                attempt
+                    .events
+                    .iter()
+                    .map(move |event| (event.id, (attempt, event)))
+            })
             .collect();
         let mut by_id = HashMap::new();
         for found in events {
@@ -156,7 +157,10 @@ impl History {
                 && found.metadata == event.metadata
                 && found.payload == event.payload.as_ref().map(|(id, _)| *id);
             if !same {
-                verdict.fault(format!("the event at {} is not what was sent", found.position));
+                verdict.fault(format!(
+                    "the event at {} is not what was sent",
+                    found.position
+                ));
             }
         }
         by_id
@@ -286,7 +290,8 @@ fn check_attempt(
     let together = found
         .windows(2)
         .all(|pair| pair[1].revision == pair[0].revision.next());
-    if !found.is_empty() && !(whole && together) {
+    let there = !found.is_empty();
+    if there && (!whole || !together) {
         verdict.fault(format!("append {number} is there in part"));
     }
     match attempt.outcome {
@@ -302,7 +307,7 @@ fn check_attempt(
                 verdict.fault(format!("append {number} was acknowledged and is lost"));
             }
         }
-        Outcome::Refused if !found.is_empty() => {
+        Outcome::Refused if there => {
             verdict.fault(format!("append {number} was refused and is there"));
         }
         Outcome::Refused => {}

@@ -106,8 +106,7 @@ fn main() -> anyhow::Result<ExitCode> {
             without_sync,
         } => {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-            let written =
-                satpost_crashlab::writer::write(&folder, seed, first, !without_sync);
+            let written = satpost_crashlab::writer::write(&folder, seed, first, !without_sync);
             runtime.block_on(written)?;
             return Ok(ExitCode::SUCCESS);
         }

@@ -47,7 +47,9 @@ pub(crate) fn is_there(program: &str) -> bool {
 /// Runs a command, which has to succeed.
 pub(crate) fn command(command: &mut Command) -> anyhow::Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("cannot run {name}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {name}"))?;
     ensure!(
         output.status.success(),
         "{name}: {}",
@@ -60,7 +62,12 @@ impl Mount {
     /// Mounts an image.
     pub(crate) fn image(image: &Path, folder: &Path, options: &str) -> anyhow::Result<Self> {
         let options = format!("loop,{options}");
-        command(Command::new("mount").args(["-o", &options]).arg(image).arg(folder))?;
+        command(
+            Command::new("mount")
+                .args(["-o", &options])
+                .arg(image)
+                .arg(folder),
+        )?;
         Ok(Self {
             folder: folder.to_owned(),
         })
@@ -69,7 +76,11 @@ impl Mount {
     /// Mounts a file system in memory of `mib` MiB.
     pub(crate) fn memory(folder: &Path, mib: u64) -> anyhow::Result<Self> {
         let size = format!("size={mib}m");
-        command(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder))?;
+        command(
+            Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+                .arg(folder),
+        )?;
         Ok(Self {
             folder: folder.to_owned(),
         })

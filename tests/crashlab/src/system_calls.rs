@@ -96,7 +96,11 @@ async fn one_failure(
     tokio::time::sleep(AFTERWARDS).await;
     let sent = clients.finish(report).await;
     report.count("messages sent", sent);
-    ensure!(server.stop() == Some(0), "does not stop: {}", server.log_tail());
+    ensure!(
+        server.stop() == Some(0),
+        "does not stop: {}",
+        server.log_tail()
+    );
     Ok(())
 }
 
@@ -132,7 +136,9 @@ impl Tracer {
 fn is_traced(pid: u32) -> bool {
     let status = Path::new("/proc").join(pid.to_string()).join("status");
     let status = std::fs::read_to_string(status).unwrap_or_default();
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    let tracer = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"));
     tracer.is_none_or(|pid| pid.trim() != "0")
 }
 

@@ -76,7 +76,10 @@ fn attempt(seed: u64, number: u64) -> Attempt {
         stream: stream(number),
         expected: Expected::NoStream,
         events: events.collect(),
-        erase: erased.map(|old| payload_id(seed, old)).into_iter().collect(),
+        erase: erased
+            .map(|old| payload_id(seed, old))
+            .into_iter()
+            .collect(),
         outcome: Outcome::Unknown,
     }
 }
@@ -134,7 +137,11 @@ impl StorageFile for UnsyncedFile {
 /// # Errors
 /// When the log fails, or nobody listens.
 pub async fn write(folder: &Path, seed: u64, first: u64, syncs: bool) -> anyhow::Result<()> {
-    let storage: Arc<dyn Storage> = if syncs { Arc::new(Disk) } else { Arc::new(Unsynced) };
+    let storage: Arc<dyn Storage> = if syncs {
+        Arc::new(Disk)
+    } else {
+        Arc::new(Unsynced)
+    };
     let store = EmbeddedEventStore::open_on(storage, &options(folder))?;
     let say = |text: String| -> io::Result<()> {
         let mut out = io::stdout().lock();
@@ -201,7 +208,8 @@ impl Told {
                 let append = number()?;
                 let revision = Revision(number()?);
                 let position = Position::new(number()?, 0);
-                self.appends.insert(append, Some(Appended { revision, position }));
+                self.appends
+                    .insert(append, Some(Appended { revision, position }));
             }
             _ => return None,
         }
@@ -218,7 +226,11 @@ pub(crate) fn take_over(history: &mut History, seed: u64, told: &Told) {
         }
         history.attempts.push(attempt);
     }
-    history.next_number = told.appends.keys().max().map_or(history.next_number, |last| last + 1);
+    history.next_number = told
+        .appends
+        .keys()
+        .max()
+        .map_or(history.next_number, |last| last + 1);
 }
 
 /// A running writer.

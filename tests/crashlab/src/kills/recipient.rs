@@ -83,7 +83,9 @@ impl Recipient {
     /// the page; nothing when the server did not answer.
     async fn read_some(&mut self) -> Option<usize> {
         self.fetches += 1;
-        let fetched = self.http.fetch_messages(&self.messaging, FetchMessages::default());
+        let fetched = self
+            .http
+            .fetch_messages(&self.messaging, FetchMessages::default());
         let page = match fetched.await {
             Ok(page) => page,
             Err(error) => {

@@ -66,7 +66,10 @@ impl Contents {
         self.write(bytes, offset);
         if let Some(Change::Write { start, bytes }) = self.pending.last().cloned() {
             let durable = Arc::make_mut(&mut self.durable);
-            for (at, sector) in (start..).step_by(SECTOR_BYTES).zip(bytes.chunks(SECTOR_BYTES)) {
+            for (at, sector) in (start..)
+                .step_by(SECTOR_BYTES)
+                .zip(bytes.chunks(SECTOR_BYTES))
+            {
                 if random.one_in(2) && at + sector.len() <= durable.len() {
                     durable[at..at + sector.len()].copy_from_slice(sector);
                 }
@@ -139,7 +142,10 @@ impl Contents {
             let Change::Write { start, bytes: new } = change else {
                 continue;
             };
-            for (at, sector) in (*start..).step_by(SECTOR_BYTES).zip(new.chunks(SECTOR_BYTES)) {
+            for (at, sector) in (*start..)
+                .step_by(SECTOR_BYTES)
+                .zip(new.chunks(SECTOR_BYTES))
+            {
                 let survived = *drawn.entry(at).or_insert_with(|| random.below(changes + 1));
                 if number < survived && at < bytes.len() {
                     let end = (at + sector.len()).min(bytes.len());

@@ -91,7 +91,11 @@ impl Machine {
         *count += 1;
         let number = *count;
         let operation = Operation { kind, path, number };
-        if self.plan.as_ref().is_none_or(|(planned, _)| *planned != operation) {
+        if self
+            .plan
+            .as_ref()
+            .is_none_or(|(planned, _)| *planned != operation)
+        {
             return Ok(None);
         }
         self.failed = true;

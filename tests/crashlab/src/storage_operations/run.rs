@@ -10,9 +10,9 @@ use satpost_commands::ports::{Expected, LogError};
 use satpost_domain::StreamId;
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions, OpenError};
 
+use super::Options;
 use super::broken_store::BrokenStore;
 use super::script::{Append, Step, script};
-use super::Options;
 use crate::history::{Attempt, History, Outcome};
 use crate::report::{Report, Verdict};
 use crate::simulated_disk::{SimulatedDisk, Survival};
@@ -190,14 +190,16 @@ impl Run {
 
     /// Where a stream ends by what was acknowledged.
     fn end(&self, stream: &StreamId) -> Expected {
-        let ends = self.history.attempts.iter().filter_map(|attempt| {
-            match attempt.outcome {
+        let ends = self
+            .history
+            .attempts
+            .iter()
+            .filter_map(|attempt| match attempt.outcome {
                 Outcome::Acknowledged(appended) if attempt.stream == *stream => {
                     Some(appended.revision)
                 }
                 _ => None,
-            }
-        });
+            });
         ends.max().map_or(Expected::NoStream, Expected::Exact)
     }
 
@@ -222,7 +224,9 @@ impl Run {
                     // A read for the first answer of a repeat may be what failed.
                     drop(error);
                 }
-                Err(error) => self.verdict.fault(format!("refused without a reason: {error}")),
+                Err(error) => self
+                    .verdict
+                    .fault(format!("refused without a reason: {error}")),
             }
         }
         self.history.attempts.extend(attempts);
@@ -280,7 +284,10 @@ impl Run {
             let attempt = &mut self.history.attempts[number];
             if !matches!(attempt.outcome, Outcome::Acknowledged(_)) {
                 let answer = attempt.carry_out(store).await;
-                self.stopped |= matches!(answer, Err(LogError::Unknown { .. } | LogError::Fatal { .. }));
+                self.stopped |= matches!(
+                    answer,
+                    Err(LogError::Unknown { .. } | LogError::Fatal { .. })
+                );
             }
         }
     }
