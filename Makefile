@@ -1,6 +1,6 @@
 # Entry points for people and for CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format docs bench deny
+.PHONY: help setup run test lint format docs bench crashlab deny
 
 # CI runs every test even after a failure; at the desk the first failure is enough.
 NEXTEST_PROFILE := $(if $(CI),ci,default)
@@ -33,6 +33,10 @@ docs: ## write the generated documents again
 
 bench: ## run the benchmarks
 	cargo bench --locked -p satpost-tests
+
+crashlab: ## break everything on purpose at the size of a release: hours; PERCENT=1 for minutes
+	cargo build --workspace --all-features --bins --release --locked
+	SATPOST_BINARIES=$(CURDIR)/target/release target/release/crashlab campaign --percent $(or $(PERCENT),100) --seed $(or $(SEED),1)
 
 deny: ## check the licences and sources of the dependencies (needs cargo-deny)
 	cargo deny --locked check bans licenses sources

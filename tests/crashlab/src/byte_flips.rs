@@ -24,6 +24,13 @@ const FILE_BYTES: u64 = 256 * 1024;
 const APPENDS: usize = 90;
 /// After how many appends a payload is erased.
 const ERASED_AFTER: usize = 20;
+/// How much of a file counts as its end.
+const END_BYTES: usize = 1024;
+/// How much is more than the last batch of the specimen.
+const LAST_BYTES: usize = 500;
+/// The hash at the end of a batch is compared where the next batch begins, and damage to it is said to
+/// be there.
+const HASH_BYTES: usize = 32;
 /// The file that says what a folder is; it is read before anything can be named.
 const FORMAT_FILE: &str = "format";
 
@@ -53,8 +60,12 @@ fn attempt(random: &mut Random, number: usize, history: &History) -> Attempt {
             _ => None,
         }
     });
+    // The last one is small and erases nothing: all of it lies at the end of the log, and nothing
+    // else would tell that it was there.
+    let is_last = number + 1 == APPENDS;
+    let (largest, count_max) = if is_last { (50, 1) } else { (6_000, 2) };
     let event = |random: &mut Random| {
-        let length = 50 + random.below(6_000);
+        let length = 50 + random.below(largest);
         NewStoredEvent {
             id: EventId::new(random.id()),
             kind: "message_accepted".into(),
@@ -67,11 +78,11 @@ fn attempt(random: &mut Random, number: usize, history: &History) -> Attempt {
             }),
         }
     };
-    let count = 1 + random.below(2);
+    let count = 1 + random.below(count_max);
     let erased = number
         .checked_sub(ERASED_AFTER)
         .map(|old| &history.attempts[old].events);
-    let erased = erased.into_iter().flatten();
+    let erased = erased.filter(|_| !is_last).into_iter().flatten();
     Attempt {
         events: (0..count).map(|_| event(random)).collect(),
         erase: erased
@@ -158,15 +169,51 @@ pub fn run(rounds: u64, seed: u64) -> Report {
     report
 }
 
+/// Changes each of the last bytes of the log, one at a time: all of the last batch and a little more.
+///
+/// # Panics
+/// When no folder for the lock can be made.
+#[must_use]
+pub fn run_over_the_last_batch(seed: u64) -> Report {
+    let mut report = Report::new("byte_flips", seed);
+    let lab = tempfile::tempdir().expect("a folder for lock files");
+    let root = lab.path().join("data");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime without I/O needs nothing");
+    let specimen = runtime.block_on(specimen(&root, seed));
+    let log = specimen
+        .files
+        .iter()
+        .rfind(|(path, _, _)| path.extension().is_some_and(|name| name == "log"));
+    let (path, _, used) = log.expect("the folder has a log");
+    let end = used.last().expect("the log has bytes") + 1;
+    for at in end - LAST_BYTES..end {
+        runtime.block_on(flip(&specimen, &root, (path, at, 0x10), &mut report));
+    }
+    report
+}
+
 async fn flip_one(specimen: &Specimen, root: &Path, random: &mut Random, report: &mut Report) {
     let (path, length, used) = &specimen.files[random.below(specimen.files.len())];
-    // Most of a file may be zeros that mean nothing.
-    let at = if random.one_in(4) || used.is_empty() {
-        random.below(*length)
-    } else {
-        used[random.below(used.len())]
+    // Most of a file may be zeros that mean nothing; at the end of what was written damage is
+    // hardest to tell from a write that was torn.
+    let at = match random.below(8) {
+        _ if used.is_empty() => random.below(*length),
+        0 | 1 => random.below(*length),
+        2 | 3 => used[used.len() - 1 - random.below(used.len().min(END_BYTES))],
+        _ => used[random.below(used.len())],
     };
-    let mask = 1 << random.below(8);
+    flip(specimen, root, (path, at, 1 << random.below(8)), report).await;
+}
+
+/// Changes one byte and looks what the log says.
+async fn flip(
+    specimen: &Specimen,
+    root: &Path,
+    (path, at, mask): (&Path, usize, u8),
+    report: &mut Report,
+) {
     let disk = specimen.disk.after_crash(Survival::Cached);
     disk.flip(path, at, mask);
     report.rounds += 1;
@@ -176,14 +223,14 @@ async fn flip_one(specimen: &Specimen, root: &Path, random: &mut Random, report:
         Err(OpenError::Damaged { file, offset, .. }) => {
             report.count("refused at opening", 1);
             let there = file.strip_prefix(root).is_ok_and(|file| file == path);
-            if there && offset > at as u64 {
+            if there && offset > (at + HASH_BYTES) as u64 {
                 report.fault(format_args!("{round}: said to be at {offset}"));
             }
             report.count("  naming the file itself", u64::from(there));
             return;
         }
         Err(OpenError::Foreign { .. } | OpenError::Format { .. })
-            if *path == Path::new(FORMAT_FILE) =>
+            if path == Path::new(FORMAT_FILE) =>
         {
             report.count("refused at opening", 1);
             return;

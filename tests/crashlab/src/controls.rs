@@ -60,7 +60,9 @@ pub fn notices_erasures_that_are_not_carried_out(seed: u64) -> bool {
 
 /// Whether losses are reported when the power is cut under a writer that does not sync; nothing
 /// when the power cannot be cut here.
-#[must_use]
+///
+/// # Errors
+/// Why it cannot.
 pub fn notices_power_cuts_without_syncs(seed: u64, program: &Path) -> Result<bool, String> {
     let report = power_cuts::run(&power_cuts::Options {
         rounds: 3,

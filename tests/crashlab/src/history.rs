@@ -290,7 +290,8 @@ fn check_attempt(
     let together = found
         .windows(2)
         .all(|pair| pair[1].revision == pair[0].revision.next());
-    if !found.is_empty() && !(whole && together) {
+    let there = !found.is_empty();
+    if there && (!whole || !together) {
         verdict.fault(format!("append {number} is there in part"));
     }
     match attempt.outcome {
@@ -306,7 +307,7 @@ fn check_attempt(
                 verdict.fault(format!("append {number} was acknowledged and is lost"));
             }
         }
-        Outcome::Refused if !found.is_empty() => {
+        Outcome::Refused if there => {
             verdict.fault(format!("append {number} was refused and is there"));
         }
         Outcome::Refused => {}

@@ -120,7 +120,7 @@ async fn one_folder(kills: u64, random: &mut Random, progress: &Progress, report
     let mut server = ServerProcess::start(&folder.path().join("satpost"), &flags);
     let clients = Clients::start(&server.url()).await;
     for _ in 0..kills {
-        let life = LIFE_MS.0 + random.next() % (LIFE_MS.1 - LIFE_MS.0);
+        let life = LIFE_MS.0 + random.number() % (LIFE_MS.1 - LIFE_MS.0);
         tokio::time::sleep(Duration::from_millis(life)).await;
         report.rounds += 1;
         tokio::task::block_in_place(|| {

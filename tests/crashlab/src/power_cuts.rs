@@ -81,14 +81,14 @@ fn one_image(
     command(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
     let folder = lab.path().join("mount");
     std::fs::create_dir(&folder)?;
-    let seed = random.next();
+    let seed = random.number();
     let mut history = History::default();
     for _ in 0..cuts {
         let copy = lab.path().join("copy");
         // A journal that is written seldom makes the most of what a missing sync loses.
         let mount = Mount::image(&image, &folder, "commit=60")?;
         let mut writer = WriterProcess::start(options, &folder.join("data"), seed, &history)?;
-        let life = LIFE_MS.0 + random.next() % (LIFE_MS.1 - LIFE_MS.0);
+        let life = LIFE_MS.0 + random.number() % (LIFE_MS.1 - LIFE_MS.0);
         writer.wait_until_ready()?;
         std::thread::sleep(Duration::from_millis(life));
         writer.pause()?;

@@ -107,7 +107,7 @@ impl Report {
         reason = "counts of rounds are far below 2^52"
     )]
     pub fn bound(&self) -> Option<f64> {
-        self.is_clean().then(|| 3.0 / self.rounds as f64)
+        self.is_clean().then(|| (3.0 / self.rounds as f64).min(1.0))
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -164,7 +164,7 @@ fn cases(disk: &SimulatedDisk, seed: u64) -> Vec<Case> {
     cases
 }
 
-fn run_case(case: &Case, root: &PathBuf, options: Options) -> Report {
+fn run_case(case: &Case, root: &Path, options: Options) -> Report {
     let mut report = Report::default();
     for _ in 0..TRIES {
         let disk = SimulatedDisk::new(root, options.dishonesty);
