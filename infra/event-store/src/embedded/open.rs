@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::clean_mark;
 use super::data_folder::{self, LogId};
 use super::frame::{self, FrameBuilder};
-use super::recovery::{self, Last, Recovered};
+use super::index_folder::IndexFolder;
+use super::last_segment::Last;
+use super::recovery::{self, Recovered};
 use super::segment::{self, RollError, SegmentHeader, SegmentWriter};
 use super::writer::{Batch, Writer};
 use super::{EmbeddedEventStore, EmbeddedOptions, Shared};
@@ -27,8 +30,8 @@ const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 const BLOB_SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 
 impl EmbeddedEventStore {
-    /// Opens the log to write, and makes the folder when it is not there. Reads the whole log, so
-    /// call it where it may block.
+    /// Opens the log to write, and makes the folder when it is not there. Reads the last file of the
+    /// log and the index files of the others, so call it where it may block.
     ///
     /// # Errors
     /// [`OpenError`]. A damaged log is not opened, and nothing in it is changed.
@@ -43,15 +46,15 @@ impl EmbeddedEventStore {
     /// # Errors
     /// [`OpenError`]. A folder that is not there is not made.
     pub fn open_read_only(options: &EmbeddedOptions) -> Result<Self, OpenError> {
-        let (storage, folder) = (Disk, options.folder.as_path());
+        let (storage, folder): (Arc<dyn Storage>, _) = (Arc::new(Disk), options.folder.as_path());
         let log_id =
-            data_folder::read_format(&storage, folder)?.ok_or_else(|| OpenError::Absent {
+            data_folder::read_format(&*storage, folder)?.ok_or_else(|| OpenError::Absent {
                 folder: folder.to_owned(),
             })?;
         let log = folder.join(segment::FOLDER);
         let recovered = recovery::recover(&storage, &log, &log_id, Access::Read)?;
         let payloads = payload_store::recovery::open_read_only(
-            &storage,
+            &*storage,
             &folder.join(payload_store::FOLDER),
             &log_id,
             &recovered.living,
@@ -88,8 +91,13 @@ impl EmbeddedEventStore {
             living,
             chain,
             last,
-        } = recovery::recover(&*storage, &log, &log_id, Access::ReadWrite)?;
-        last.settle()?;
+            files,
+            untrimmed,
+        } = recovery::recover(&storage, &log, &log_id, Access::ReadWrite)?;
+        if !last.clean {
+            clean_mark::remove(&*storage, &log)?;
+            last.settle()?;
+        }
         let (payload_writer, payload_index) = payload_store::recovery::open(
             Arc::clone(&storage),
             &folder.join(payload_store::FOLDER),
@@ -98,6 +106,8 @@ impl EmbeddedEventStore {
             &living,
         )?;
         drop(living);
+        // From here on the log is written.
+        clean_mark::remove(&*storage, &log)?;
         tracing::info!(
             log.position = index.head(),
             log.streams = index.streams(),
@@ -107,9 +117,13 @@ impl EmbeddedEventStore {
         let next_position = index.head() + 1;
         let (queue, requests) = mpsc::channel(options.queue_appends);
         let shared = Arc::new(Shared::new(index, payload_index, TailState::Live));
+        let segments = segment_writer(storage, options, log_id, last, files)?;
+        for (full, end) in &untrimmed {
+            segments.trim(full, *end);
+        }
         let writer = Writer {
             queue: requests,
-            segments: segment_writer(storage, options, log_id, last)?,
+            segments,
             payloads: payload_writer,
             shared: Arc::clone(&shared),
             chain,
@@ -201,6 +215,7 @@ fn segment_writer(
     options: &EmbeddedOptions,
     log_id: LogId,
     last: Last,
+    files: Arc<IndexFolder>,
 ) -> Result<SegmentWriter, OpenError> {
     let folder = options.folder.join(segment::FOLDER);
     let preparer = preparer(&storage, &folder, options.segment_bytes, false)?;
@@ -210,6 +225,7 @@ fn segment_writer(
         folder,
         log_id,
         preparer,
+        files,
         current: last.segment,
         end: last.end,
         capacity: last.capacity,
