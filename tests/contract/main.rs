@@ -6,11 +6,13 @@
 
 mod appends;
 mod cases;
+mod clean_end;
 mod concurrency;
 mod damage;
 mod data_folder;
 mod follow;
 mod harness;
+mod index_files;
 mod model;
 mod payloads;
 mod reads;

@@ -3,15 +3,19 @@
 //! ```text
 //! <data>/format   what the folder is, and the id of its log
 //! <data>/lock     held by the process that writes
-//! <data>/log/     segments of batch frames: the truth
+//! <data>/log/     <number>.log: segments of batch frames, the truth
+//!                 <number>.idx: where in a full segment events are
+//!                 clean: where the log ended when it was closed in good order
 //! <data>/payloads/ ciphertexts and keys of what can be erased
 //! ```
 //!
 //! - `data_folder`: format, lock, making a new folder.
 //! - `record`, `frame`, `segment`: the form of an event, of a batch, of a file.
 //! - `writer`: the one thread that writes.
-//! - `index`, `reader`: where events are, and reading them there.
-//! - `recovery`: what happens when the log is opened.
+//! - `index`, `stream_key`, `stream_history`, `recent`: where events are.
+//! - `index_file`, `index_folder`, `full_segment`: the same of a full segment, as a file.
+//! - `reader`, `window`: reading events there.
+//! - `recovery`, `loading`, `scan`, `last_segment`, `clean_mark`: what happens when the log is opened.
 //! - [`verify`], [`statistics`]: reading all of it with tools, by way of `walk`.
 //! - [`backup`], [`restore`]: a copy through one position, and a data folder made of it.
 //!
@@ -19,6 +23,7 @@
 //! - An append is answered only when its events, its payloads and its erasures are durable.
 //! - What was read once is never changed: files are written behind the end of the log only.
 //! - The log decides what payloads are alive; the payload store follows it.
+//! - An index file never decides anything: it is made from its segment, and made again when in doubt.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -35,7 +40,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::data_folder::LogId;
 use self::frame::ChainHash;
 use self::index::{Index, StreamKey};
-use self::reader::Reader;
+use self::reader::{Reader, WantedStream};
 use self::writer::Request;
 use super::follow::{self, Chunks, Tail, TailState};
 use super::{
@@ -49,21 +54,32 @@ use crate::payload_store::{blob_segment, seal};
 pub use crate::storage::OpenError;
 
 pub mod backup;
+mod clean_mark;
 pub(crate) mod data_folder;
 pub(crate) mod frame;
+mod full_segment;
 mod index;
+mod index_file;
+mod index_folder;
+mod last_segment;
+mod loading;
 mod lost_payloads;
 pub(crate) mod open;
 mod reader;
+mod recent;
 mod record;
 mod recovery;
 pub mod restore;
+mod scan;
 mod segment;
 pub mod statistics;
+mod stream_history;
+mod stream_key;
 #[cfg(test)]
 mod tests;
 pub mod verify;
 mod walk;
+mod window;
 mod writer;
 
 /// How many events a follower reads at a time.
@@ -75,7 +91,7 @@ pub struct EmbeddedOptions {
     /// The data folder. Made when it is not there.
     pub folder: PathBuf,
     /// How long a file of the log is, in bytes: 256 KiB to 1 GiB. Two of them are there from the
-    /// start, zeroed. A file of this size is held in memory while the log is opened.
+    /// start, zeroed. The last one is held in memory while the log is opened.
     pub segment_bytes: u64,
     /// How long a file of payloads is, in bytes: 256 KiB to 1 GiB.
     pub blob_segment_bytes: u64,
@@ -187,6 +203,13 @@ impl EmbeddedEventStore {
 
     fn key(&self, stream: &StreamId) -> StreamKey {
         StreamKey::new(&self.log_id, stream.as_str())
+    }
+
+    fn wanted(&self, stream: &StreamId) -> WantedStream {
+        WantedStream {
+            key: self.key(stream),
+            name: stream.clone(),
+        }
     }
 
     /// Encodes an append. All of it that can be done before its turn is done here, on the caller's
@@ -334,8 +357,8 @@ impl EventStore for EmbeddedEventStore {
         from: Revision,
         max: usize,
     ) -> Result<RecordedPage, LogError> {
-        let (reader, key) = (self.shared.reader.clone(), self.key(stream));
-        blocking(move || reader.read_stream(&key, from, max)).await
+        let (reader, wanted) = (self.shared.reader.clone(), self.wanted(stream));
+        blocking(move || reader.read_stream(&wanted, from, max)).await
     }
 
     async fn read_stream_back(
@@ -344,8 +367,8 @@ impl EventStore for EmbeddedEventStore {
         from: Option<Revision>,
         max: usize,
     ) -> Result<RecordedPage, LogError> {
-        let (reader, key) = (self.shared.reader.clone(), self.key(stream));
-        blocking(move || reader.read_stream_back(&key, from, max)).await
+        let (reader, wanted) = (self.shared.reader.clone(), self.wanted(stream));
+        blocking(move || reader.read_stream_back(&wanted, from, max)).await
     }
 
     async fn read_all(&self, after: Position, max: usize) -> Result<Vec<RecordedEvent>, LogError> {

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::clean_mark;
 use super::data_folder::{self, FolderKind, LogId};
 use super::frame::{self, FrameBuilder};
+use super::index_folder::IndexFolder;
+use super::last_segment::Last;
 use super::lost_payloads;
-use super::recovery::{self, Last, Recovered};
+use super::recovery::{self, Recovered};
 use super::segment::{self, RollError, SegmentHeader, SegmentWriter};
 use super::writer::{Batch, Writer};
 use super::{EmbeddedEventStore, EmbeddedOptions, Shared};
@@ -29,8 +32,8 @@ const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 pub(crate) const BLOB_SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 
 impl EmbeddedEventStore {
-    /// Opens the log to write, and makes the folder when it is not there. Reads the whole log, so
-    /// call it where it may block.
+    /// Opens the log to write, and makes the folder when it is not there. Reads the last file of the
+    /// log and the index files of the others, so call it where it may block.
     ///
     /// # Errors
     /// [`OpenError`]. A damaged log is not opened, and nothing in it is changed.
@@ -45,9 +48,9 @@ impl EmbeddedEventStore {
     /// # Errors
     /// [`OpenError`]. A folder that is not there is not made.
     pub fn open_read_only(options: &EmbeddedOptions) -> Result<Self, OpenError> {
-        let (storage, folder) = (Disk, options.folder.as_path());
+        let (storage, folder): (Arc<dyn Storage>, _) = (Arc::new(Disk), options.folder.as_path());
         let log_id =
-            data_folder::read_format(&storage, folder, FolderKind::Data)?.ok_or_else(|| {
+            data_folder::read_format(&*storage, folder, FolderKind::Data)?.ok_or_else(|| {
                 OpenError::Absent {
                     folder: folder.to_owned(),
                 }
@@ -56,7 +59,7 @@ impl EmbeddedEventStore {
         let mut recovered = recovery::recover(&storage, &log, &log_id, Access::Read)?;
         lost_payloads::read(folder, &log_id)?.take_out_of(&mut recovered.living);
         let payloads = payload_store::recovery::open_read_only(
-            &storage,
+            &*storage,
             &folder.join(payload_store::FOLDER),
             &log_id,
             &recovered.living,
@@ -100,9 +103,14 @@ impl EmbeddedEventStore {
             mut living,
             chain,
             last,
-        } = recovery::recover(&*storage, &log, &log_id, Access::ReadWrite)?;
+            files,
+            untrimmed,
+        } = recovery::recover(&storage, &log, &log_id, Access::ReadWrite)?;
         lost_payloads::read(folder, &log_id)?.take_out_of(&mut living);
-        last.settle()?;
+        if !last.clean {
+            clean_mark::remove(&*storage, &log)?;
+            last.settle()?;
+        }
         let (payload_writer, payload_index) = payload_store::recovery::open(
             Arc::clone(&storage),
             &payloads,
@@ -114,6 +122,8 @@ impl EmbeddedEventStore {
             &living,
         )?;
         drop(living);
+        // From here on the log is written.
+        clean_mark::remove(&*storage, &log)?;
         tracing::info!(
             log.position = index.head(),
             log.streams = index.streams(),
@@ -125,9 +135,13 @@ impl EmbeddedEventStore {
         let shared = Arc::new(Shared::new(index, payload_index, chain, TailState::Live));
         let told = Arc::clone(&shared);
         payload_writer.when_failed(Box::new(move |reason| told.stop(reason)));
+        let segments = segment_writer(storage, options, log_id, last, files)?;
+        for (full, end) in &untrimmed {
+            segments.trim(full, *end);
+        }
         let writer = Writer {
             queue: requests,
-            segments: segment_writer(storage, options, log_id, last)?,
+            segments,
             payloads: payload_writer,
             shared: Arc::clone(&shared),
             chain,
@@ -219,6 +233,7 @@ fn segment_writer(
     options: &EmbeddedOptions,
     log_id: LogId,
     last: Last,
+    files: Arc<IndexFolder>,
 ) -> Result<SegmentWriter, OpenError> {
     let folder = options.folder.join(segment::FOLDER);
     let preparer = preparer(&storage, &folder, options.segment_bytes, false)?;
@@ -228,6 +243,7 @@ fn segment_writer(
         folder,
         log_id,
         preparer,
+        files,
         current: last.segment,
         end: last.end,
         capacity: last.capacity,

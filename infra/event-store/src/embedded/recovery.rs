@@ -1,23 +1,32 @@
-//! Reads the whole log when it is opened: checks it, builds the index, and finds its end.
+//! Reads the log when it is opened: builds the index, and finds the end.
 //!
-//! What is behind the last whole frame of the last segment is a batch that was being written when
-//! the process ended. Nobody was told that it is durable, so it is cut. Anything else that is not
-//! as it was written is damage: then nothing is opened and nothing is changed.
+//! Full segments are opened from their index files; one without a right index file is read and
+//! gets a new one. An index file is right when the hashes at both its ends are those that the
+//! headers of its segment and of the next one name, and the last of them stands in the segment
+//! itself. What an index file cannot tell, whether the bytes of events are still what they were,
+//! shows when they are read, or in a verification of the log.
+//!
+//! The last segment is always read ([`super::last_segment`]). Damage that is found anywhere means
+//! that nothing is opened and nothing is changed, but for index files that were made on the way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clean_mark::{self, CleanMark};
 use super::data_folder::LogId;
-use super::frame::{self, ChainHash, FrameHeader, FrameParts};
-use super::index::{Index, StreamKey};
-use super::record::Record;
-use super::segment::{self, SegmentFile, SegmentHeader};
+use super::frame::ChainHash;
+use super::index::{Contradiction, Index};
+use super::index_folder::{self, IndexFolder};
+use super::last_segment::{self, Last};
+use super::loading::{self, Loaded, Loading};
+use super::recent::PayloadState;
+use super::segment::{self, HEADER_BYTES, SegmentFile, SegmentHeader};
 use crate::payload_store::recovery::Living;
 use crate::storage::file_preparer::FilePreparer;
-use crate::storage::{Access, OpenError, Storage, read_whole};
+use crate::storage::{Access, OpenError, Storage};
 
-/// How often a frame that seems damaged is read again while another process is writing.
-const RACE_RETRIES: usize = 3;
+/// How many segments each thread has in memory at once, as index files.
+const SEGMENTS_PER_THREAD: usize = 4;
 
 /// The log as it was found.
 pub(super) struct Recovered {
@@ -27,57 +36,145 @@ pub(super) struct Recovered {
     /// The hash that stands for the whole log.
     pub(super) chain: ChainHash,
     pub(super) last: Last,
-}
-
-/// The last segment.
-pub(super) struct Last {
-    pub(super) segment: Arc<SegmentFile>,
-    /// Where its last frame starts, if it has one.
-    pub(super) last_frame: Option<u64>,
-    /// Where its last frame ends.
-    pub(super) end: u64,
-    /// How long the file is.
-    pub(super) capacity: u64,
-    /// What is behind the end and not zero ends here.
-    pub(super) torn_end: u64,
+    pub(super) files: Arc<IndexFolder>,
+    /// Full segments with zeros behind their last frame, and where that ends.
+    pub(super) untrimmed: Vec<(Arc<SegmentFile>, u64)>,
 }
 
 /// Reads the log in `folder`.
 pub(super) fn recover(
-    storage: &dyn Storage,
+    storage: &Arc<dyn Storage>,
     folder: &Path,
     log_id: &LogId,
     access: Access,
 ) -> Result<Recovered, OpenError> {
-    let paths = segment_paths(storage, folder, access)?;
-    let mut scan = Scan {
-        log_id: *log_id,
-        access,
-        index: Index::new(),
-        living: Living::new(),
-        chain: [0; 32],
-        next_position: 1,
-    };
-    let mut last = None;
-    let count = paths.len();
-    for (at, path) in paths.into_iter().enumerate() {
-        let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-        last = Some(scan.segment(storage, path, number, at + 1 == count)?);
+    // Before the folder is listed: a process that writes can only have added to it since.
+    let mark = clean_mark::read(&**storage, folder, log_id)?;
+    let paths = segment_paths(&**storage, folder, access)?;
+    if let Some(mark) = &mark
+        && mark.number as usize > paths.len()
+    {
+        return Err(OpenError::Damaged {
+            file: segment::path(folder, mark.number),
+            offset: 0,
+            reason: "the segment in which the log ended when it was closed is not there".to_owned(),
+        });
     }
-    let last = last.ok_or_else(|| OpenError::Damaged {
-        file: segment::path(folder, 1),
-        offset: 0,
-        reason: "the first segment of the log is not there".to_owned(),
-    })?;
-    Ok(Recovered {
-        index: scan.index,
-        living: scan.living,
-        chain: scan.chain,
-        last,
+    let mut segments = Vec::with_capacity(paths.len());
+    for (number, path) in (1..).zip(paths) {
+        segments.push(Arc::new(open_segment(
+            &**storage, log_id, number, path, access,
+        )?));
+    }
+    let files = Arc::new(IndexFolder::new(Arc::clone(storage), folder));
+    let mut loading = Loading {
+        log_id,
+        access,
+        segments: &segments,
+        files: &files,
+        trusts_files: true,
+    };
+    let read = match read(&loading, mark.as_ref()) {
+        Err(Failure::Contradiction(Contradiction { segment })) => {
+            tracing::warn!(
+                file = %files.path(segment).display(),
+                "index files contradict each other; all of them are made again"
+            );
+            loading.trusts_files = false;
+            read(&loading, mark.as_ref())
+        }
+        read => read,
+    };
+    read.map_err(|failure| match failure {
+        Failure::Open(error) => error,
+        Failure::Contradiction(Contradiction { segment }) => segments[segment as usize - 1]
+            .damaged(0, "its streams do not follow those of the segments before"),
     })
 }
 
-/// The segments in order. Files that were being prepared are removed.
+/// Reads all segments.
+fn read(loading: &Loading<'_>, mark: Option<&CleanMark>) -> Result<Recovered, Failure> {
+    let (mut index, mut living) = (Index::default(), Living::new());
+    let (mut untrimmed, mut rebuilt) = (Vec::new(), Rebuilt::default());
+    let threads = loading::threads();
+    let full = loading.segments.len() - 1;
+    for batch in (0..full)
+        .collect::<Vec<_>>()
+        .chunks(threads * SEGMENTS_PER_THREAD)
+    {
+        let loaded = loading::in_parallel(batch, threads, |at| loading.load(*at));
+        let mut full = Vec::with_capacity(batch.len());
+        for loaded in loaded {
+            let loaded = loaded?;
+            rebuilt.count(loading.files, &loaded);
+            if loaded.untrimmed {
+                untrimmed.push((Arc::clone(&loaded.segment), loaded.image.end()));
+            }
+            for id in loaded.image.erased() {
+                living.remove(&id);
+            }
+            let first = loaded.segment.header.first;
+            let stored = loaded.image.stored();
+            living.extend(stored.map(|(id, ordinal)| (id, first + u64::from(ordinal))));
+            full.push((loaded.segment, loaded.image, loaded.tables));
+        }
+        index.add_full(full, threads)?;
+    }
+    rebuilt.tell();
+    let segment = Arc::clone(&loading.segments[full]);
+    let (last, scan) = last_segment::read(loading.log_id, segment, loading.access, mark)?;
+    for (id, state) in scan.recent.payloads() {
+        match state {
+            PayloadState::Erased => living.remove(id),
+            PayloadState::Stored(ordinal) => {
+                let first = last.segment.header.first;
+                living.insert(*id, first + u64::from(*ordinal))
+            }
+        };
+    }
+    index.add_last(Arc::clone(&last.segment), scan.recent, scan.end)?;
+    Ok(Recovered {
+        index,
+        living,
+        chain: scan.chain,
+        last,
+        files: Arc::clone(loading.files),
+        untrimmed,
+    })
+}
+
+/// Counts index files that had to be made again.
+#[derive(Default)]
+struct Rebuilt {
+    files: usize,
+    /// The first one, and what was wrong with it.
+    first: Option<(PathBuf, String)>,
+}
+
+impl Rebuilt {
+    fn count(&mut self, files: &IndexFolder, loaded: &Loaded) {
+        if let Some(reason) = &loaded.rebuilt {
+            self.files += 1;
+            self.first.get_or_insert_with(|| {
+                let number = loaded.segment.header.number;
+                (files.path(number), reason.clone())
+            });
+        }
+    }
+
+    fn tell(&self) {
+        if let Some((file, reason)) = &self.first {
+            tracing::warn!(
+                file = %file.display(),
+                reason,
+                log.rebuilt_files = self.files,
+                "index files were not usable, of which this is the first; their segments were read instead"
+            );
+        }
+    }
+}
+
+/// The segments in order. Files that were being prepared or replaced are removed.
 fn segment_paths(
     storage: &dyn Storage,
     folder: &Path,
@@ -88,9 +185,10 @@ fn segment_paths(
         .list(folder)
         .map_err(OpenError::io("list", folder))?;
     for path in found {
+        let left_over = FilePreparer::is_left_over(&path) || index_folder::is_left_over(&path);
         if segment::number(&path).is_some() {
             paths.push(path);
-        } else if FilePreparer::is_left_over(&path) && access == Access::ReadWrite {
+        } else if left_over && access == Access::ReadWrite {
             storage
                 .remove(&path)
                 .map_err(OpenError::io("remove", &path))?;
@@ -106,205 +204,58 @@ fn segment_paths(
             });
         }
     }
+    if paths.is_empty() {
+        return Err(OpenError::Damaged {
+            file: segment::path(folder, 1),
+            offset: 0,
+            reason: "the first segment of the log is not there".to_owned(),
+        });
+    }
     Ok(paths)
 }
 
-struct Scan {
-    log_id: LogId,
+fn open_segment(
+    storage: &dyn Storage,
+    log_id: &LogId,
+    number: u32,
+    path: PathBuf,
     access: Access,
-    index: Index,
-    living: Living,
-    chain: ChainHash,
-    next_position: u64,
+) -> Result<SegmentFile, OpenError> {
+    let file = storage
+        .open(&path, access)
+        .map_err(OpenError::io("open", &path))?;
+    let mut bytes = [0; HEADER_BYTES];
+    let read = file
+        .read_at(&mut bytes, 0)
+        .map_err(OpenError::io("read", &path))?;
+    let header = SegmentHeader::decode(log_id, &bytes[..read]).filter(|header| {
+        let begins = header.first == 1 && header.previous == [0; 32];
+        header.number == number && (number > 1 || begins)
+    });
+    let Some(header) = header else {
+        return Err(OpenError::Damaged {
+            file: path,
+            offset: 0,
+            reason: "this is not the segment that follows".to_owned(),
+        });
+    };
+    Ok(SegmentFile { header, path, file })
 }
 
-/// Why a frame is not one.
-type Reason = &'static str;
+/// Why the log was not read.
+enum Failure {
+    Open(OpenError),
+    Contradiction(Contradiction),
+}
 
-impl Scan {
-    fn segment(
-        &mut self,
-        storage: &dyn Storage,
-        path: PathBuf,
-        number: u32,
-        is_last: bool,
-    ) -> Result<Last, OpenError> {
-        let file = storage
-            .open(&path, self.access)
-            .map_err(OpenError::io("open", &path))?;
-        let mut bytes = read_whole(&*file).map_err(OpenError::io("read", &path))?;
-        let expected = SegmentHeader {
-            number,
-            first: self.next_position,
-            previous: self.chain,
-        };
-        if SegmentHeader::decode(&self.log_id, &bytes) != Some(expected) {
-            let reason = "this is not the segment that follows";
-            return Err(damaged(&path, 0, reason));
-        }
-        let segment = Arc::new(SegmentFile { number, path, file });
-        self.index
-            .add_segment(Arc::clone(&segment), self.next_position);
-        let mut last = Last {
-            segment,
-            last_frame: None,
-            end: segment::HEADER_BYTES as u64,
-            capacity: bytes.len() as u64,
-            torn_end: 0,
-        };
-        let mut retries = 0;
-        while let Some(rest) = bytes
-            .get(offset(last.end)..)
-            .filter(|rest| !rest.is_empty())
-        {
-            match self.frame(rest, last.end, is_last) {
-                Ok(length) => {
-                    last.last_frame = Some(last.end);
-                    last.end += length as u64;
-                }
-                Err(_) if rest.iter().all(|byte| *byte == 0) => break,
-                Err(reason) if is_last && !self.frame_follows(rest) && !self.was_finished(rest) => {
-                    // Nothing whole comes after it: it is the batch that was being written.
-                    tracing::debug!(reason, "the last batch is not whole");
-                    break;
-                }
-                Err(_) if self.access == Access::Read && retries < RACE_RETRIES => {
-                    // The process that writes may have finished the frame since it was read.
-                    retries += 1;
-                    let file = &last.segment.file;
-                    bytes =
-                        read_whole(&**file).map_err(OpenError::io("read", &last.segment.path))?;
-                }
-                Err(reason) => return Err(damaged(&last.segment.path, last.end, reason)),
-            }
-        }
-        let torn = bytes.get(offset(last.end)..).unwrap_or_default();
-        let torn_bytes = torn
-            .iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |at| at + 1);
-        last.torn_end = last.end + torn_bytes as u64;
-        self.index.set_end(last.end);
-        Ok(last)
-    }
-
-    /// Checks one frame and takes what is in it. Nothing is taken when it is not right.
-    fn frame(&mut self, bytes: &[u8], start: u64, verify_hash: bool) -> Result<usize, Reason> {
-        let header = FrameHeader::decode(&self.log_id, bytes)
-            .ok_or("the header of a batch is not there or its checksum is wrong")?;
-        if header.previous != self.chain || header.first_position != self.next_position {
-            return Err("a batch does not follow the one before it");
-        }
-        let parts = FrameParts::split(&header, bytes)
-            .ok_or("a batch is not whole or its list of erased payloads is damaged")?;
-        // Hashes of earlier segments are checked against the header that comes after them; all of
-        // them are computed again by a verification of the log, not each time it is opened.
-        if verify_hash && !parts.hash_is_right() {
-            return Err("the hash of a batch is wrong");
-        }
-        let records = self.records(&header, parts.records, start)?;
-        for (key, offset, payload, position) in records {
-            self.index.add(key, offset);
-            if let Some(id) = payload {
-                self.living.insert(id, position);
-            }
-        }
-        for id in &parts.erased {
-            self.living.remove(id);
-        }
-        self.next_position += u64::from(header.events);
-        self.chain = parts.hash;
-        Ok(header.length)
-    }
-
-    #[allow(clippy::type_complexity)]
-    fn records(
-        &self,
-        header: &FrameHeader,
-        records: &[u8],
-        start: u64,
-    ) -> Result<Vec<(StreamKey, u32, Option<satpost_domain::PayloadId>, u64)>, Reason> {
-        let mut found = Vec::with_capacity(header.events as usize);
-        let mut rest = records;
-        for number in 0..u64::from(header.events) {
-            let before = start + (frame::HEADER_BYTES + records.len() - rest.len()) as u64;
-            let (record, behind) =
-                Record::decode(rest).map_err(|_| "the checksum of an event is wrong")?;
-            rest = behind;
-            let offset = u32::try_from(before).map_err(|_| "a segment is too large")?;
-            let key = StreamKey::new(&self.log_id, record.stream);
-            found.push((key, offset, record.payload, header.first_position + number));
-        }
-        if rest.is_empty() {
-            Ok(found)
-        } else {
-            Err("a batch has more bytes than events")
-        }
-    }
-
-    /// Whether a frame that is not right was written to its end all the same. Before it is written,
-    /// its place is all zeros; what is torn off leaves zeros at its end or in a whole sector.
-    fn was_finished(&self, bytes: &[u8]) -> bool {
-        const SECTOR_BYTES: usize = 512;
-        let frame =
-            FrameHeader::decode(&self.log_id, bytes).and_then(|header| bytes.get(..header.length));
-        let Some(frame) = frame else {
-            return false;
-        };
-        let is_zero = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
-        // Frames do not start where sectors do, but half a sector of zeros is as good a sign.
-        let hole = frame.chunks_exact(SECTOR_BYTES / 2).any(is_zero);
-        !hole && frame.last() != Some(&0)
-    }
-
-    /// Whether a frame header comes after the first byte. Batches are written one after another,
-    /// each when the one before is durable: so what is before a frame was durable, too.
-    fn frame_follows(&self, bytes: &[u8]) -> bool {
-        let mut rest = bytes.get(1..).unwrap_or_default();
-        while let Some(at) = frame::find(rest, self.log_id.batch_magic()) {
-            if FrameHeader::decode(&self.log_id, &rest[at..]).is_some() {
-                return true;
-            }
-            rest = &rest[at + 1..];
-        }
-        false
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
     }
 }
 
-fn offset(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
-}
-
-fn damaged(path: &Path, offset: u64, reason: &str) -> OpenError {
-    OpenError::Damaged {
-        file: path.to_owned(),
-        offset,
-        reason: reason.to_owned(),
-    }
-}
-
-impl Last {
-    /// Cuts a torn batch, and writes the last frame again: when the process before us ended after
-    /// a failed sync, the page cache can show a frame that the disk does not have.
-    pub(super) fn settle(&self) -> Result<(), OpenError> {
-        let file = &self.segment.file;
-        let settled = || -> std::io::Result<()> {
-            let start = self.last_frame.unwrap_or(self.end);
-            let mut bytes = vec![0; offset(self.torn_end - start)];
-            let frame_bytes = offset(self.end - start);
-            file.read_at(&mut bytes[..frame_bytes], start)?;
-            file.write_at(&bytes, start)?;
-            file.sync()
-        };
-        settled().map_err(OpenError::io("settle the end of", &self.segment.path))?;
-        if self.torn_end > self.end {
-            tracing::warn!(
-                file = %self.segment.path.display(),
-                log.offset = self.end,
-                log.bytes = self.torn_end - self.end,
-                "cut a batch that was not written to its end and not acknowledged"
-            );
-        }
-        Ok(())
+impl From<Contradiction> for Failure {
+    fn from(contradiction: Contradiction) -> Self {
+        Self::Contradiction(contradiction)
     }
 }

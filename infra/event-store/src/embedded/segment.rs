@@ -3,12 +3,17 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use super::clean_mark::CleanMark;
 use super::data_folder::LogId;
 use super::frame::ChainHash;
+use super::full_segment::FullSegment;
+use super::index::Index;
+use super::index_file::Facts;
+use super::index_folder::IndexFolder;
 use crate::storage::file_preparer::{Chore, FilePreparer};
-use crate::storage::{Storage, StorageFile, is_out_of_space};
+use crate::storage::{OpenError, Storage, StorageFile, is_out_of_space};
 
 /// The folder of the log inside the data folder.
 pub(super) const FOLDER: &str = "log";
@@ -19,16 +24,26 @@ const VERSION: u32 = 1;
 
 /// One file of the log. What is behind `end` of its index is not part of the log.
 pub(super) struct SegmentFile {
-    /// Counts from 1 without gaps.
-    pub(super) number: u32,
+    pub(super) header: SegmentHeader,
     pub(super) path: PathBuf,
     pub(super) file: Arc<dyn StorageFile>,
+}
+
+impl SegmentFile {
+    /// Says that its bytes at `offset` are not what was written.
+    pub(super) fn damaged(&self, offset: u64, reason: &str) -> OpenError {
+        OpenError::Damaged {
+            file: self.path.clone(),
+            offset,
+            reason: reason.to_owned(),
+        }
+    }
 }
 
 /// What the header of a segment says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
-    /// The number of the segment.
+    /// The number of the segment. Counts from 1 without gaps.
     pub(super) number: u32,
     /// The position of its first event.
     pub(super) first: u64,
@@ -110,7 +125,7 @@ pub(super) fn begin(
     };
     named().map_err(RollError::Failed)?;
     Ok(SegmentFile {
-        number: header.number,
+        header,
         path,
         file: prepared.file,
     })
@@ -122,6 +137,7 @@ pub(super) struct SegmentWriter {
     pub(super) folder: PathBuf,
     pub(super) log_id: LogId,
     pub(super) preparer: FilePreparer,
+    pub(super) files: Arc<IndexFolder>,
     pub(super) current: Arc<SegmentFile>,
     /// Where the next frame goes.
     pub(super) end: u64,
@@ -147,11 +163,16 @@ impl SegmentWriter {
         Ok(start)
     }
 
-    /// Goes on to the next segment, which begins with position `first`. The zeros behind the full
-    /// one are cut in the background.
-    pub(super) fn roll(&mut self, first: u64, previous: ChainHash) -> Result<(), RollError> {
+    /// Goes on to the next segment, which begins with position `first`. In the background the zeros
+    /// behind the full one are cut and its index file is made.
+    pub(super) fn roll(
+        &mut self,
+        first: u64,
+        previous: ChainHash,
+        index: &Arc<RwLock<Index>>,
+    ) -> Result<(), RollError> {
         let header = SegmentHeader {
-            number: self.current.number + 1,
+            number: self.current.header.number + 1,
             first,
             previous,
         };
@@ -163,13 +184,55 @@ impl SegmentWriter {
             header,
         )?;
         let full = std::mem::replace(&mut self.current, Arc::new(next));
+        let end = std::mem::replace(&mut self.end, HEADER_BYTES as u64);
+        self.capacity = self.segment_bytes;
+        self.trim(&full, end);
+        let recent = index
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add_segment(Arc::clone(&self.current));
+        let Some(recent) = recent else {
+            return Ok(());
+        };
+        let full = FullSegment {
+            log_id: self.log_id,
+            facts: Facts {
+                number: full.header.number,
+                first: full.header.first,
+                count: recent.count(),
+                before: full.header.previous,
+                after: previous,
+            },
+            end,
+            recent,
+        };
+        let (files, index) = (Arc::clone(&self.files), Arc::clone(index));
+        let settle = move || full.settle(&files, &index);
+        self.preparer.leave(Chore::Run(Box::new(settle)));
+        Ok(())
+    }
+
+    /// Cuts the zeros behind the end of a full segment, in the background.
+    pub(super) fn trim(&self, full: &SegmentFile, end: u64) {
         self.preparer.leave(Chore::Trim {
             file: Arc::clone(&full.file),
             path: full.path.clone(),
-            len: self.end,
+            len: end,
         });
-        self.end = HEADER_BYTES as u64;
-        self.capacity = self.segment_bytes;
-        Ok(())
+    }
+
+    /// Waits for what is done in the background, and leaves the mark of a log that was closed in
+    /// good order. Everything is durable without it.
+    pub(super) fn close(self, head: u64, chain: ChainHash) {
+        drop(self.preparer);
+        let mark = CleanMark {
+            number: self.current.header.number,
+            head,
+            end: self.end,
+            chain,
+        };
+        if let Err(error) = mark.write(&*self.storage, &self.folder, &self.log_id) {
+            tracing::warn!(%error, "cannot mark the event log as closed in good order");
+        }
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Shared;
 use super::frame::{ChainHash, FrameBuilder};
 use super::index::{ByStream, StreamKey};
+use super::recent::PayloadChanges;
 use super::record;
 use super::segment::{RollError, SegmentWriter};
 use crate::follow::TailState;
@@ -62,6 +63,8 @@ pub(super) struct Batch {
     ends: ByStream<Appended>,
     /// The stream of each event, and where in the frame its record starts.
     places: Vec<(StreamKey, u32)>,
+    /// What the frame says about payloads.
+    payloads: PayloadChanges,
     answers: Vec<(Answer, Result<Appended, LogError>)>,
 }
 
@@ -72,6 +75,7 @@ impl Batch {
             first_position,
             ends: ByStream::default(),
             places: Vec::new(),
+            payloads: PayloadChanges::default(),
             answers: Vec::new(),
         }
     }
@@ -120,7 +124,7 @@ impl Writer {
                     .blocking_recv_many(&mut incoming, BATCH_APPENDS_MAX)
                     == 0
                 {
-                    return;
+                    return self.close();
                 }
             } else {
                 while waiting.len() + incoming.len() < BATCH_APPENDS_MAX {
@@ -136,6 +140,13 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Ends in good order.
+    fn close(self) {
+        drop(self.payloads);
+        let head = self.batch.first_position - 1;
+        self.segments.close(head, self.chain);
     }
 
     /// Makes one batch of what waits and answers it. What does not fit stays.
@@ -188,11 +199,10 @@ impl Writer {
         if let Some(end) = self.batch.ends.get(key) {
             return Some(*end);
         }
-        let index = self.shared.reader.index();
-        let positions = index.stream(key);
-        positions.last().map(|position| Appended {
-            revision: Revision(positions.len() as u64 - 1),
-            position: Position::new(*position, 0),
+        let (events, last) = self.shared.reader.index().end_of(key)?;
+        Some(Appended {
+            revision: Revision(events - 1),
+            position: Position::new(last, 0),
         })
     }
 
@@ -224,10 +234,8 @@ impl Writer {
 
     fn roll(&mut self) -> Result<(), RollError> {
         let first = self.batch.first_position;
-        self.segments.roll(first, self.chain)?;
-        let segment = Arc::clone(&self.segments.current);
-        self.shared.index_mut().add_segment(segment, first);
-        Ok(())
+        let index = &self.shared.reader.index;
+        self.segments.roll(first, self.chain, index)
     }
 
     /// Takes a request into the batch.
@@ -235,12 +243,14 @@ impl Writer {
         let batch = &mut self.batch;
         let first_position = batch.first_position + u64::from(batch.frame.events());
         for (number, payload) in &request.payloads {
-            self.payloads
-                .store(payload, first_position + u64::from(*number))?;
+            let position = first_position + u64::from(*number);
+            self.payloads.store(payload, position)?;
+            batch.payloads.stored.push((payload.id, position));
         }
         for id in &request.erase {
             self.payloads.erase(*id);
         }
+        batch.payloads.erased.extend_from_slice(&request.erase);
         let mut at = batch.frame.add_records(&request.records, request.events);
         let mut rest = request.records.as_slice();
         while let Some(length) = record::length(rest) {
@@ -278,8 +288,10 @@ impl Writer {
             for (key, place) in batch.places.drain(..) {
                 index.add(key, start + place);
             }
+            index.add_payloads(&batch.payloads);
             index.set_end(self.segments.end);
         }
+        batch.payloads.clear();
         batch.ends.clear();
         batch.frame.clear();
         let head = Position::new(batch.first_position - 1, 0);

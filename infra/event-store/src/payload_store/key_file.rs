@@ -198,7 +198,7 @@ pub(crate) fn keep_only<V>(
         }
     }
     let path = found.path.clone();
-    let swept = found.sweep(&keep).map(drop);
+    let swept = found.sweep(Arc::new(Disk), &keep).map(drop);
     swept.map_err(OpenError::io("sweep", &path))
 }
 

@@ -47,6 +47,13 @@ impl FaultStorage {
         self.faults.syncs_left.store(count, Ordering::SeqCst);
     }
 
+    /// Whether a failure was ordered that has not come yet.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        let left = [&self.faults.writes_left, &self.faults.syncs_left];
+        left.iter().any(|left| left.load(Ordering::SeqCst) >= 0)
+    }
+
     /// Fills the disk, or makes room again. A full disk refuses new files and writes behind the
     /// end of a file.
     pub fn fill(&self, full: bool) {

@@ -1,9 +1,10 @@
 //! Prepares files of zeros in the background, so that whoever needs the next one neither waits
 //! for its blocks to be allocated nor meets a full disk in the middle of a write. Does other work
-//! that nobody should wait for as well: trimming files.
+//! that nobody should wait for as well, such as trimming and removing files.
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -26,7 +27,8 @@ pub(crate) struct PreparedFile {
     pub(crate) path: PathBuf,
 }
 
-/// Work that nobody waits for. A failure is logged and otherwise ignored: it only frees space.
+/// Work that nobody waits for. A failure is logged and otherwise ignored: what was not done is made
+/// up for when the data folder is opened the next time.
 pub(crate) enum Chore {
     /// Cuts the zeros behind the end of a file that gets no more.
     Trim {
@@ -34,6 +36,10 @@ pub(crate) enum Chore {
         path: PathBuf,
         len: u64,
     },
+    /// Removes a file.
+    Remove { path: PathBuf },
+    /// Anything else.
+    Run(Box<dyn FnOnce() + Send>),
 }
 
 /// Handle of the background thread. Dropping it ends the thread.
@@ -308,6 +314,13 @@ impl Worker {
             Chore::Trim { file, path, len } => {
                 if let Err(error) = file.set_len(len) {
                     tracing::warn!(file = %path.display(), %error, "cannot trim a full segment");
+                }
+            }
+            Chore::Remove { path } => self.remove(&path),
+            Chore::Run(run) => {
+                // Whoever waits for the next file must not wait for ever.
+                if std::panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    tracing::error!("work in the background panicked");
                 }
             }
         }

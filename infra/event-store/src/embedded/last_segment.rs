@@ -1,0 +1,159 @@
+//! Reads the segment that was being written, and finds its end.
+//!
+//! What is behind the last whole frame is a batch that was being written when the process ended.
+//! Nobody was told that it is durable, so it is cut. Anything else that is not as it was written is
+//! damage. After the log was closed in good order, everything before its end is.
+
+use std::sync::Arc;
+
+use super::clean_mark::CleanMark;
+use super::data_folder::LogId;
+use super::frame::{self, FrameHeader};
+use super::scan::{FrameFault, Scan};
+use super::segment::SegmentFile;
+use crate::storage::{Access, OpenError, read_whole};
+
+/// How often a frame that seems damaged is read again while another process is writing.
+const RACE_RETRIES: usize = 3;
+
+/// The last segment.
+pub(super) struct Last {
+    pub(super) segment: Arc<SegmentFile>,
+    /// Where its last frame starts, if it has one.
+    last_frame: Option<u64>,
+    /// Where its last frame ends.
+    pub(super) end: u64,
+    /// How long the file is.
+    pub(super) capacity: u64,
+    /// What is behind the end and not zero ends here.
+    torn_end: u64,
+    /// Whether the log was closed in good order with this end: then nothing needs to be settled.
+    pub(super) clean: bool,
+}
+
+/// Reads the last segment.
+pub(super) fn read(
+    log_id: &LogId,
+    segment: Arc<SegmentFile>,
+    access: Access,
+    mark: Option<&CleanMark>,
+) -> Result<(Last, Scan), OpenError> {
+    // The mark of an earlier segment is older than what was written since.
+    let mark = mark.filter(|mark| mark.number == segment.header.number);
+    let read_file = || read_whole(&*segment.file).map_err(OpenError::io("read", &segment.path));
+    let mut bytes = read_file()?;
+    let mut scan = Scan::new(log_id, &segment);
+    let mut retries = 0;
+    // Whether the end that the mark tells of was met.
+    let mut met = false;
+    loop {
+        if let Some(mark) = mark.filter(|mark| mark.end == scan.end) {
+            met = true;
+            if (mark.chain, mark.head) != (scan.chain, scan.next_position - 1) {
+                let at = scan.last_frame.unwrap_or(0);
+                return Err(segment.damaged(at, "this is not what the log was closed with"));
+            }
+        }
+        let Some(rest) = bytes
+            .get(offset(scan.end)..)
+            .filter(|rest| !rest.is_empty())
+        else {
+            break;
+        };
+        let fault = match scan.frame(rest, true) {
+            Ok(()) => continue,
+            Err(fault) => fault,
+        };
+        let was_durable = mark.is_some_and(|mark| scan.end < mark.end)
+            || matches!(fault, FrameFault::Contradiction(_));
+        if !was_durable {
+            if rest.iter().all(|byte| *byte == 0) {
+                break;
+            }
+            if !frame_follows(log_id, rest) && !was_finished(log_id, rest) {
+                // Nothing whole comes after it: it is the batch that was being written.
+                tracing::debug!(reason = fault.reason(), "the last batch is not whole");
+                break;
+            }
+            if access == Access::Read && retries < RACE_RETRIES {
+                // The process that writes may have finished the frame since it was read.
+                retries += 1;
+                bytes = read_file()?;
+                continue;
+            }
+        }
+        return Err(segment.damaged(scan.end, fault.reason()));
+    }
+    if mark.is_some() && !met {
+        return Err(segment.damaged(scan.end, "the log does not end where it was closed"));
+    }
+    let behind = bytes.get(offset(scan.end)..).unwrap_or_default();
+    let torn_bytes = behind.iter().rposition(|byte| *byte != 0);
+    let torn_end = scan.end + torn_bytes.map_or(0, |at| at as u64 + 1);
+    let last = Last {
+        last_frame: scan.last_frame,
+        end: scan.end,
+        capacity: bytes.len() as u64,
+        torn_end,
+        clean: torn_end == scan.end && mark.is_some_and(|mark| mark.end == scan.end),
+        segment,
+    };
+    Ok((last, scan))
+}
+
+/// Whether a frame that is not right was written to its end all the same. Before it is written,
+/// its place is all zeros; what is torn off leaves zeros at its end or in a whole sector.
+fn was_finished(log_id: &LogId, bytes: &[u8]) -> bool {
+    const SECTOR_BYTES: usize = 512;
+    let frame = FrameHeader::decode(log_id, bytes).and_then(|header| bytes.get(..header.length));
+    let Some(frame) = frame else {
+        return false;
+    };
+    let is_zero = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
+    // Frames do not start where sectors do, but half a sector of zeros is as good a sign.
+    let hole = frame.chunks_exact(SECTOR_BYTES / 2).any(is_zero);
+    !hole && frame.last() != Some(&0)
+}
+
+/// Whether a frame header comes after the first byte. Batches are written one after another,
+/// each when the one before is durable: so what is before a frame was durable, too.
+fn frame_follows(log_id: &LogId, bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(1..).unwrap_or_default();
+    while let Some(at) = frame::find(rest, log_id.batch_magic()) {
+        if FrameHeader::decode(log_id, &rest[at..]).is_some() {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
+fn offset(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+impl Last {
+    /// Cuts a torn batch, and writes the last frame again: when the process before us ended after
+    /// a failed sync, the page cache can show a frame that the disk does not have.
+    pub(super) fn settle(&self) -> Result<(), OpenError> {
+        let file = &self.segment.file;
+        let settled = || -> std::io::Result<()> {
+            let start = self.last_frame.unwrap_or(self.end);
+            let mut bytes = vec![0; offset(self.torn_end - start)];
+            let frame_bytes = offset(self.end - start);
+            file.read_at(&mut bytes[..frame_bytes], start)?;
+            file.write_at(&bytes, start)?;
+            file.sync()
+        };
+        settled().map_err(OpenError::io("settle the end of", &self.segment.path))?;
+        if self.torn_end > self.end {
+            tracing::warn!(
+                file = %self.segment.path.display(),
+                log.offset = self.end,
+                log.bytes = self.torn_end - self.end,
+                "cut a batch that was not written to its end and not acknowledged"
+            );
+        }
+        Ok(())
+    }
+}
