@@ -36,8 +36,6 @@ pub(crate) enum Chore {
         path: PathBuf,
         len: u64,
     },
-    /// Removes a file.
-    Remove { path: PathBuf },
     /// Anything else.
     Run(Box<dyn FnOnce() + Send>),
 }
@@ -316,7 +314,6 @@ impl Worker {
                     tracing::warn!(file = %path.display(), %error, "cannot trim a full segment");
                 }
             }
-            Chore::Remove { path } => self.remove(&path),
             Chore::Run(run) => {
                 // Whoever waits for the next file must not wait for ever.
                 if std::panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
