@@ -129,6 +129,7 @@ impl Canaries {
     /// # Errors
     /// [`CanaryError`]; a file that goes while it is looked for is none.
     pub fn traces(&self, folder: &Path) -> Result<Vec<Trace>, CanaryError> {
+        let starts = self.starts();
         let mut traces = Vec::new();
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -138,7 +139,7 @@ impl Canaries {
                     continue;
                 }
                 match read(&path) {
-                    Ok(bytes) => self.search(&path, &bytes, &mut traces),
+                    Ok(bytes) => self.search(&starts, &path, &bytes, &mut traces),
                     Err(CanaryError::Io { source, .. })
                         if source.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
@@ -149,13 +150,17 @@ impl Canaries {
         Ok(traces)
     }
 
-    fn search(&self, path: &Path, bytes: &[u8], traces: &mut Vec<Trace>) {
-        // Few windows begin like a secret: most are passed over without a look into the map.
-        let start = |bytes: &[u8]| usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
+    /// Which first two bytes windows have. Few places in a file begin like a secret: most are
+    /// passed over without a look into the map.
+    fn starts(&self) -> Vec<bool> {
         let mut starts = vec![false; 1 << 16];
         for window in self.windows.keys() {
             starts[start(window)] = true;
         }
+        starts
+    }
+
+    fn search(&self, starts: &[bool], path: &Path, bytes: &[u8], traces: &mut Vec<Trace>) {
         for (offset, window) in bytes.windows(WINDOW_BYTES).enumerate() {
             if starts[start(window)]
                 && let Some((id, secret)) = self.windows.get(window)
@@ -169,6 +174,10 @@ impl Canaries {
             }
         }
     }
+}
+
+fn start(window: &[u8]) -> usize {
+    usize::from(window[0]) << 8 | usize::from(window[1])
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> CanaryError {
