@@ -27,6 +27,11 @@ const FIRST_LINE: &str = "satpost data folder";
 pub(crate) struct LogId([u8; 16]);
 
 impl LogId {
+    #[cfg(test)]
+    pub(crate) const fn for_tests(id: [u8; 16]) -> Self {
+        Self(id)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
