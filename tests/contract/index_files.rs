@@ -143,12 +143,14 @@ async fn reads_the_same_from_memory_from_index_files_and_from_rebuilt_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn makes_an_index_file_again_that_has_any_flipped_bit_or_is_cut() {
+async fn makes_an_index_file_again_that_has_a_flipped_bit_or_is_cut() {
     let folder = tempfile::tempdir().unwrap();
     let before = several_segments(folder.path()).await;
     let path = index_file(folder.path(), 2);
     let whole = fs::read(&path).unwrap();
+    // Every bit is tried where index files are read; here it is about what follows.
     let mut wrong: Vec<_> = (0..whole.len())
+        .step_by(97)
         .map(|at| {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (at % 8);

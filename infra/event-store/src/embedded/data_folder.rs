@@ -45,7 +45,7 @@ pub(crate) struct LogId([u8; 16]);
 
 impl LogId {
     /// The id as a backup has kept it.
-    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 

@@ -313,3 +313,6 @@ fn long(bytes: &[u8], at: usize) -> u64 {
     let long = bytes[at..].first_chunk().expect("the length was checked");
     u64::from_le_bytes(*long)
 }
+
+#[cfg(test)]
+mod tests;

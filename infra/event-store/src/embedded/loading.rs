@@ -47,7 +47,7 @@ impl Loading<'_> {
             .len()
             .map_err(OpenError::io("read", &segment.path))?;
         let number = facts.number;
-        let (image, tables, rebuilt) = match self.from_file(segment, &facts, len) {
+        let (image, tables, rebuilt) = match self.in_file(segment, &facts, len) {
             Ok(image) => {
                 let tables = Tables::in_file(self.files, number, &image);
                 (Arc::new(image), tables, None)
@@ -74,7 +74,7 @@ impl Loading<'_> {
     }
 
     /// The index file of a segment, or why it cannot be used.
-    fn from_file(&self, segment: &SegmentFile, facts: &Facts, len: u64) -> Result<Image, String> {
+    fn in_file(&self, segment: &SegmentFile, facts: &Facts, len: u64) -> Result<Image, String> {
         if !self.trusts_files {
             return Err("it contradicts another one".to_owned());
         }
