@@ -160,7 +160,13 @@ impl<'a> Walk<'a> {
         reason = "waits for another process, which cannot tell when it is done"
     )]
     pub(super) fn is_in_flight(&self, file: &File) -> io::Result<bool> {
-        for attempt in 0..IN_FLIGHT_TRIES {
+        // What is followed by another batch was whole before that one was begun: one look is enough.
+        let tries = if self.batch_follows() {
+            1
+        } else {
+            IN_FLIGHT_TRIES
+        };
+        for attempt in 0..tries {
             if attempt > 0 {
                 std::thread::sleep(IN_FLIGHT_PAUSE);
             }
