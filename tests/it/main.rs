@@ -4,5 +4,6 @@
 
 mod api;
 mod moves;
+mod log_tools;
 mod process;
 mod push;

@@ -289,3 +289,6 @@ fn check_inside(path: &Path) -> Result<(), CopyError> {
         reason: "this is no file of the payloads".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

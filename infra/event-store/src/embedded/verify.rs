@@ -24,6 +24,8 @@ pub(super) mod folder;
 mod history;
 pub(super) mod payloads;
 mod segment_check;
+#[cfg(test)]
+pub(super) mod tests;
 
 /// How many findings are kept; the rest is counted.
 const FINDINGS_MAX: usize = 100;

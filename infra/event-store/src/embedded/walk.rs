@@ -17,7 +17,7 @@ use crate::payload_store::recovery::Living;
 use crate::storage::OpenError;
 
 /// How often and how long the end of the last segment is waited for.
-const IN_FLIGHT_TRIES: usize = 100;
+const IN_FLIGHT_TRIES: usize = 50;
 const IN_FLIGHT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Bytes that are not as they were written.
@@ -160,18 +160,33 @@ impl<'a> Walk<'a> {
         reason = "waits for another process, which cannot tell when it is done"
     )]
     pub(super) fn is_in_flight(&self, file: &File) -> io::Result<bool> {
-        for attempt in 0..IN_FLIGHT_TRIES {
+        // What is followed by another batch was whole before that one was begun: one look is enough.
+        let tries = if self.batch_follows() {
+            1
+        } else {
+            IN_FLIGHT_TRIES
+        };
+        for attempt in 0..tries {
             if attempt > 0 {
                 std::thread::sleep(IN_FLIGHT_PAUSE);
             }
-            let mut bytes = Vec::new();
-            read_from(file, self.at as u64, &mut bytes)?;
+            let bytes = self.read_batch(file)?;
             let here: Walk<'_> = self.clone();
-            if here.again(&bytes).next().is_ok() {
+            if matches!(here.again(&bytes).next(), Ok(Some(_))) {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Reads the batch at this place anew, or its header when that is not right.
+    fn read_batch(&self, file: &File) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        read_from(file, self.at as u64, frame::HEADER_BYTES, &mut bytes)?;
+        if let Some(header) = FrameHeader::decode(self.log_id, &bytes) {
+            read_from(file, self.at as u64, header.length, &mut bytes)?;
+        }
+        Ok(bytes)
     }
 
     /// Whether a whole header of a batch comes later: then what is here was durable once and cannot
@@ -246,13 +261,14 @@ impl<'a> WalkedBatch<'a> {
 /// Opens a segment and reads all of it into a buffer that is used again and again.
 pub(super) fn read_segment(path: &Path, bytes: &mut Vec<u8>) -> Result<File, OpenError> {
     let file = File::open(path).map_err(OpenError::io("open", path))?;
-    read_from(&file, 0, bytes).map_err(OpenError::io("read", path))?;
+    read_from(&file, 0, usize::MAX, bytes).map_err(OpenError::io("read", path))?;
     Ok(file)
 }
 
-fn read_from(file: &File, start: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+fn read_from(file: &File, start: u64, max: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
     let length = file.metadata()?.len().saturating_sub(start);
-    bytes.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    bytes.resize(length.min(max), 0);
     let mut done = 0;
     while done < bytes.len() {
         match file.read_at(&mut bytes[done..], start + done as u64) {
