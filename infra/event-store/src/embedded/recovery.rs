@@ -19,6 +19,11 @@ use crate::storage::{Access, OpenError, Storage, read_whole};
 /// How often a frame that seems damaged is read again while another process is writing.
 const RACE_RETRIES: usize = 3;
 
+/// What a disk writes as a whole or not at all, in bytes.
+const SECTOR_BYTES: usize = 512;
+/// How many zeros at the end of a batch show that its end was not written.
+const ZEROS_OF_A_TORN_END: usize = 8;
+
 /// The log as it was found.
 pub(super) struct Recovered {
     pub(super) index: Index,
@@ -163,7 +168,11 @@ impl Scan {
                     last.end += length as u64;
                 }
                 Err(_) if rest.iter().all(|byte| *byte == 0) => break,
-                Err(reason) if is_last && !self.frame_follows(rest) && !self.was_finished(rest) => {
+                Err(reason)
+                    if is_last
+                        && !self.frame_follows(rest)
+                        && !self.was_finished(rest, last.end) =>
+                {
                     // Nothing whole comes after it: it is the batch that was being written.
                     tracing::debug!(reason, "the last batch is not whole");
                     break;
@@ -244,17 +253,22 @@ impl Scan {
 
     /// Whether a frame that is not right was written to its end all the same. Before it is written,
     /// its place is all zeros; what is torn off leaves zeros at its end or in a whole sector.
-    fn was_finished(&self, bytes: &[u8]) -> bool {
-        const SECTOR_BYTES: usize = 512;
-        let frame =
-            FrameHeader::decode(&self.log_id, bytes).and_then(|header| bytes.get(..header.length));
-        let Some(frame) = frame else {
+    /// `start` is where the frame is in its file.
+    fn was_finished(&self, bytes: &[u8], start: u64) -> bool {
+        let Some(header) = FrameHeader::decode(&self.log_id, bytes) else {
+            return header_is_damaged(bytes, start);
+        };
+        let Some(frame) = bytes.get(..header.length) else {
             return false;
         };
-        let is_zero = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
         // Frames do not start where sectors do, but half a sector of zeros is as good a sign.
         let hole = frame.chunks_exact(SECTOR_BYTES / 2).any(is_zero);
-        !hole && frame.last() != Some(&0)
+        // One zero may well be the end of the hash. Several are not, unless they are all that a
+        // sector has of it.
+        let end = start + header.length as u64;
+        let in_last_sector = (end - 1) % SECTOR_BYTES as u64 + 1;
+        let tail = ZEROS_OF_A_TORN_END.min(offset(in_last_sector));
+        !hole && !is_zero(&frame[frame.len() - tail..])
     }
 
     /// Whether a frame header comes after the first byte. Batches are written one after another,
@@ -269,6 +283,23 @@ impl Scan {
         }
         false
     }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+/// Whether the header at the start of `bytes`, which is not right, was written as a whole and changed
+/// afterwards. A write that was torn leaves zeros behind some place of it and nothing after that, or
+/// zeros in all of its part of one sector.
+fn header_is_damaged(bytes: &[u8], start: u64) -> bool {
+    let Some((header, body)) = bytes.split_at_checked(frame::HEADER_BYTES) else {
+        return false;
+    };
+    let in_first_sector = SECTOR_BYTES - offset(start % SECTOR_BYTES as u64);
+    let (first, second) = header.split_at(in_first_sector.min(header.len()));
+    let sector_is_missing = is_zero(first) || (!second.is_empty() && is_zero(second));
+    !sector_is_missing && !is_zero(body)
 }
 
 fn offset(offset: u64) -> usize {
