@@ -73,7 +73,8 @@ async fn three_batches(folder: &Path) -> (Vec<u8>, std::ops::Range<usize>) {
 async fn cuts_a_last_batch_torn_at_any_byte_and_keeps_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, last) = three_batches(folder.path()).await;
-    for cut in last.clone() {
+    // Fewer zeros than 8 at the very end may be those of the hash.
+    for cut in last.start..=last.end - 8 {
         let mut torn = whole.clone();
         torn[cut..].fill(0);
         fs::write(segment(folder.path(), 1), &torn).unwrap();
@@ -154,8 +155,7 @@ async fn refuses_a_flipped_byte_inside_a_last_batch_that_was_written_whole() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, last) = three_batches(folder.path()).await;
     let log = segment(folder.path(), 1);
-    // Behind its header: without it a batch cannot be told from one that was torn.
-    for flipped in last.start + 64..last.end - 1 {
+    for flipped in last.clone() {
         let mut bytes = whole.clone();
         bytes[flipped] ^= 0x10;
         fs::write(&log, &bytes).unwrap();

@@ -15,7 +15,10 @@
 //! `SATPOST_WITHOUT_POWER_CUTS=1` (loop devices, tmpfs) or `SATPOST_WITHOUT_STRACE=1` says that it is
 //! known; then the test says loudly what was not run.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::print_stdout,
+    reason = "figures belong into the output of a test, and so does what was not run"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "a test at the edge reads the clock and the environment"

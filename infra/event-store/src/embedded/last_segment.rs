@@ -15,6 +15,10 @@ use crate::storage::{Access, OpenError, read_whole};
 
 /// How often a frame that seems damaged is read again while another process is writing.
 const RACE_RETRIES: usize = 3;
+/// What a disk writes as a whole or not at all, in bytes.
+const SECTOR_BYTES: usize = 512;
+/// How many zeros at the end of a batch show that its end was not written.
+const ZEROS_OF_A_TORN_END: usize = 8;
 
 /// The last segment.
 pub(super) struct Last {
@@ -67,10 +71,10 @@ pub(super) fn read(
         let was_durable = mark.is_some_and(|mark| scan.end < mark.end)
             || matches!(fault, FrameFault::Contradiction(_));
         if !was_durable {
-            if rest.iter().all(|byte| *byte == 0) {
+            if is_zero(rest) {
                 break;
             }
-            if !frame_follows(log_id, rest) && !was_finished(log_id, rest) {
+            if !frame_follows(log_id, rest) && !was_finished(log_id, rest, scan.end) {
                 // Nothing whole comes after it: it is the batch that was being written.
                 tracing::debug!(reason = fault.reason(), "the last batch is not whole");
                 break;
@@ -103,16 +107,39 @@ pub(super) fn read(
 
 /// Whether a frame that is not right was written to its end all the same. Before it is written,
 /// its place is all zeros; what is torn off leaves zeros at its end or in a whole sector.
-fn was_finished(log_id: &LogId, bytes: &[u8]) -> bool {
-    const SECTOR_BYTES: usize = 512;
-    let frame = FrameHeader::decode(log_id, bytes).and_then(|header| bytes.get(..header.length));
-    let Some(frame) = frame else {
+/// `start` is where the frame is in its file.
+fn was_finished(log_id: &LogId, bytes: &[u8], start: u64) -> bool {
+    let Some(header) = FrameHeader::decode(log_id, bytes) else {
+        return header_is_damaged(bytes, start);
+    };
+    let Some(frame) = bytes.get(..header.length) else {
         return false;
     };
-    let is_zero = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
     // Frames do not start where sectors do, but half a sector of zeros is as good a sign.
     let hole = frame.chunks_exact(SECTOR_BYTES / 2).any(is_zero);
-    !hole && frame.last() != Some(&0)
+    // One zero may well be the end of the hash. Several are not, unless they are all that a
+    // sector has of it.
+    let end = start + header.length as u64;
+    let in_last_sector = (end - 1) % SECTOR_BYTES as u64 + 1;
+    let tail = ZEROS_OF_A_TORN_END.min(offset(in_last_sector));
+    !hole && !is_zero(&frame[frame.len() - tail..])
+}
+
+/// Whether the header at the start of `bytes`, which is not right, was written as a whole and changed
+/// afterwards. A write that was torn leaves zeros behind some place of it and nothing after that, or
+/// zeros in all of its part of one sector.
+fn header_is_damaged(bytes: &[u8], start: u64) -> bool {
+    let Some((header, body)) = bytes.split_at_checked(frame::HEADER_BYTES) else {
+        return false;
+    };
+    let in_first_sector = SECTOR_BYTES - offset(start % SECTOR_BYTES as u64);
+    let (first, second) = header.split_at(in_first_sector.min(header.len()));
+    let sector_is_missing = is_zero(first) || (!second.is_empty() && is_zero(second));
+    !sector_is_missing && !is_zero(body)
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 /// Whether a frame header comes after the first byte. Batches are written one after another,
