@@ -57,8 +57,10 @@ impl BenchFolder {
                 folder: folder.to_owned(),
             });
         }
+        // Servers have a working folder of their own.
+        let folder = std::path::absolute(folder).map_err(BenchError::io("find", folder))?;
         Ok(Self {
-            folder: folder.to_owned(),
+            folder,
             made,
             count: 0,
         })

@@ -5,6 +5,7 @@
 
 mod postgres;
 mod redis_streams;
+mod satpost_wire;
 mod server;
 mod syncs;
 #[cfg(feature = "umadb")]
@@ -45,11 +46,18 @@ struct Arguments {
     /// sync for every event of a lone writer.
     #[arg(long)]
     prove_syncs: bool,
+    /// Serve the log in this folder instead: the server that this program measures.
+    #[arg(long, value_name = "DIR", hide = true, requires = "serve_port")]
+    serve: Option<PathBuf>,
+    /// Where.
+    #[arg(long, value_name = "PORT", hide = true)]
+    serve_port: Option<u16>,
 }
 
 impl Arguments {
     fn contenders(&self) -> Vec<Box<dyn Contender>> {
         let all: Vec<Box<dyn Contender>> = vec![
+            Box::new(satpost_wire::SatpostWire),
             Box::new(redis_streams::Redis),
             Box::new(postgres::Postgres::new(&self.postgres)),
             #[cfg(feature = "umadb")]
@@ -66,6 +74,10 @@ impl Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let (Some(folder), Some(port)) = (&arguments.serve, arguments.serve_port) {
+        let runtime = tokio::runtime::Runtime::new()?;
+        return runtime.block_on(satpost_wire::serve(folder, port));
+    }
     let default = std::env::temp_dir().join(format!("satpost-peers-{}", std::process::id()));
     let folder = arguments.bench.folder_or(default);
     let report = bench_folder::work_in(&folder, async |folder| measure(&arguments, folder).await)?;
@@ -90,8 +102,8 @@ async fn measure(arguments: &Arguments, folder: &mut BenchFolder) -> Result<Repo
             steps.begin(&format!("counting the syncs of {}", contender.name()));
             let run = folder.fresh()?;
             let counted = syncs::prove(&**contender, &run).await?;
-            let name = case(contender.name(), 1);
-            report.figure(&name, "syncs seen by strace", counted, "syncs/event");
+            let name = format!("{}, watched by strace", contender.name());
+            report.figure(&name, "syncs", counted, "syncs/event");
             bench_folder::discard(&run)?;
         }
         steps.done();

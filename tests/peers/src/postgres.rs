@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rustix::process::Signal;
@@ -19,6 +20,9 @@ use uuid::Uuid;
 use crate::server::{Server, free_port};
 
 const NAME: &str = "postgresql, one table";
+
+/// How long it may take to be ready.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 const TABLE: &str = "
 CREATE TABLE events (
@@ -116,20 +120,37 @@ impl Contender for Postgres {
             command.args(["-c", setting]);
         }
         let server = Server::start(NAME, command, port, folder).await?;
-        let client = connect(port).await?;
-        client
-            .batch_execute(TABLE)
-            .await
-            .map_err(BenchError::of(NAME))?;
+        let client = connect_when_ready(port).await?;
+        client.batch_execute(TABLE).await.map_err(failed)?;
         Ok(Box::new(RunningPostgres(server)))
     }
 }
 
-async fn connect(port: u16) -> Result<Client, BenchError> {
+/// What went wrong stands in the cause, not in the error itself.
+fn failed(error: tokio_postgres::Error) -> BenchError {
+    let cause = error.as_db_error().map(ToString::to_string);
+    BenchError::of(NAME)(cause.unwrap_or_else(|| error.to_string()))
+}
+
+/// It listens before it is ready, and says so.
+async fn connect_when_ready(port: u16) -> Result<Client, BenchError> {
+    let began = Instant::now();
+    loop {
+        match connect(port).await {
+            Err(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => {
+                if began.elapsed() > START_TIMEOUT {
+                    return Err(failed(error));
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            connected => return connected.map_err(failed),
+        }
+    }
+}
+
+async fn connect(port: u16) -> Result<Client, tokio_postgres::Error> {
     let target = format!("host=127.0.0.1 port={port} user=bench dbname=postgres");
-    let (client, connection) = tokio_postgres::connect(&target, NoTls)
-        .await
-        .map_err(BenchError::of(NAME))?;
+    let (client, connection) = tokio_postgres::connect(&target, NoTls).await?;
     // Ends with the client; a failure shows in the next call of the client.
     tokio::spawn(async move { drop(connection.await) });
     Ok(client)
@@ -140,8 +161,8 @@ struct RunningPostgres(Server);
 #[async_trait]
 impl Running for RunningPostgres {
     async fn writer(&self) -> Result<Box<dyn Writer>, BenchError> {
-        let client = connect(self.0.port).await?;
-        let append = client.prepare(APPEND).await.map_err(BenchError::of(NAME))?;
+        let client = connect(self.0.port).await.map_err(failed)?;
+        let append = client.prepare(APPEND).await.map_err(failed)?;
         Ok(Box::new(PostgresWriter { client, append }))
     }
 
@@ -177,7 +198,7 @@ impl Writer for PostgresWriter {
             Ok(1) => Ok(Answer::Appended),
             Ok(_) => Ok(Answer::Conflict),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(Answer::Conflict),
-            Err(error) => Err(BenchError::of(NAME)(error)),
+            Err(error) => Err(failed(error)),
         }
     }
 }
