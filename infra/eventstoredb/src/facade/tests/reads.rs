@@ -57,8 +57,6 @@ async fn a_stream_is_read_in_both_directions_over_many_pages() {
     assert!(read(&served, &beyond).await.is_empty());
     let before_all = backwards().position(StreamPosition::Position(0));
     assert_eq!(read(&served, &before_all).await, [0]);
-    let from_the_end = forwards().position(StreamPosition::End);
-    assert!(read(&served, &from_the_end).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +99,7 @@ async fn the_whole_log_is_read_in_both_directions_over_many_pages() {
         commit: 251,
         prepare: 251,
     });
-    let from_there = forwards.position(at.clone()).max_count(2);
+    let from_there = forwards.position(at).max_count(2);
     assert_eq!(read(&from_there).await, [250, 251]);
     let before_that = backwards.position(at).max_count(2);
     assert_eq!(read(&before_that).await, [249, 248]);
