@@ -17,6 +17,7 @@ pub mod bitcoind;
 pub mod cli;
 pub mod config;
 pub mod event_log;
+mod log_engine;
 pub mod outbox;
 pub mod processes;
 pub mod push;

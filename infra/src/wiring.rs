@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
+use crate::log_engine::LogEngine;
 use crate::outbox::Outbox;
 use crate::processes::{self, Checkpoint};
 use crate::push::{Guard, Vapid, WebPush};
@@ -30,8 +31,6 @@ use crate::shutdown;
 use crate::snapshots::{SnapshotPolicy, Snapshots};
 use crate::status::{Node, Status};
 use crate::system::{SystemClock, SystemIds};
-use satpost_event_store::EventStore;
-use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 
 /// How long background work may take to end.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -58,7 +57,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone()).context("signals cannot be handled")?;
     let listeners = listen(&config)?;
-    let server = Server::open(config).await?;
+    let server = match Server::open(config, &stop).await {
+        Ok(server) => server,
+        // Asked to stop before the log could be reached.
+        Err(_) if stop.is_cancelled() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
     server.run(listeners, stop).await
 }
 
@@ -76,7 +80,7 @@ fn listen(config: &Config) -> anyhow::Result<Listeners> {
 /// Everything that is open while the server runs.
 struct Server {
     config: Config,
-    store: Arc<EmbeddedEventStore>,
+    engine: LogEngine,
     log: StoredEventLog,
     handler: Handler,
     read_model: Arc<ReadModel>,
@@ -86,14 +90,12 @@ struct Server {
 }
 
 impl Server {
-    async fn open(config: Config) -> anyhow::Result<Self> {
+    async fn open(config: Config, stop: &CancellationToken) -> anyhow::Result<Self> {
         let folder = config.data_dir.as_path();
-        let store = EmbeddedEventStore::open(&EmbeddedOptions::new(folder))
-            .with_context(|| format!("the data folder {} cannot be used", folder.display()))?;
-        let store = Arc::new(store);
+        let engine = LogEngine::open(&config, stop).await?;
         let random = SystemIds::new();
         let keys = Arc::new(ServerKeys::load_or_create(&folder.join("keys"), &random)?);
-        let log = StoredEventLog::new(Arc::clone(&store) as Arc<dyn EventStore>);
+        let log = StoredEventLog::new(engine.store());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(random.clone());
         let handler = Handler::new(Arc::new(log.clone()) as Arc<dyn EventLog>, clock, ids);
@@ -101,7 +103,7 @@ impl Server {
         let read_model = Arc::new(snapshots.load_through(log.head().await?));
         Ok(Self {
             config,
-            store,
+            engine,
             log,
             handler,
             read_model,
@@ -121,7 +123,7 @@ impl Server {
         let api = self.api(node, vapid_key)?;
         self.announce();
 
-        let fatal = self.store.fatal();
+        let fatal = self.engine.fatal();
         let serving = satpost_api::run(Arc::new(api), listeners, stop.clone().cancelled_owned());
         let outcome = tokio::select! {
             reason = fatal => Err(ServeError::LogStopped { reason }),
@@ -162,7 +164,7 @@ impl Server {
                 Ok(())
             }
             () = stop.cancelled() => Ok(()),
-            reason = self.store.fatal() => Err(ServeError::LogStopped { reason }),
+            reason = self.engine.fatal() => Err(ServeError::LogStopped { reason }),
         }
     }
 
@@ -265,6 +267,7 @@ impl Server {
             api = %self.config.server.listen,
             operators = %self.config.server.operator_listen,
             data = %self.config.data_dir.display(),
+            log = %self.config.log,
             network = %self.config.network,
             log.position = %self.read_model.position(),
             "ready"
