@@ -29,7 +29,7 @@ pub(crate) enum Engine {
     /// opened between writing and looking.
     OverTheWireReopened,
     /// The adapter on the server that `SATPOST_TEST_EVENTSTORE` names.
-    #[cfg_attr(not(real_eventstore), expect(dead_code, reason = "no server was given"))]
+    #[cfg_attr(not(real_eventstore), allow(dead_code, reason = "no server was given"))]
     RealServer,
 }
 
@@ -70,10 +70,7 @@ impl Harness {
             store: None,
             folder: tempfile::tempdir().unwrap(),
             beside: tempfile::tempdir().unwrap(),
-            numbers: Arc::new(Numbers {
-                run,
-                ..Numbers::default()
-            }),
+            numbers: Arc::new(Numbers::of(run)),
             server: None,
         };
         let memory: Arc<dyn EventStore> = Arc::new(MemoryEventStore::new());

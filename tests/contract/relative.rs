@@ -36,6 +36,14 @@ pub(crate) struct Relative {
 }
 
 impl Numbers {
+    /// The numbers of a run whose streams have `run` in their names; empty on a log of one's own.
+    pub(crate) fn of(run: String) -> Self {
+        Self {
+            run,
+            ..Self::default()
+        }
+    }
+
     fn to_below(&self, name: &str) -> String {
         let (category, rest) = name.split_once('-').unwrap();
         format!("{category}-{}{rest}", self.run)

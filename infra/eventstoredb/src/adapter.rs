@@ -211,7 +211,9 @@ impl Drop for Inner {
 async fn keep_up(log: Weak<Inner>, orphans_after: Duration) {
     let mut waited = Duration::ZERO;
     let mut looked = false;
-    let tick = CHECKPOINT_EVERY.min(orphans_after).max(Duration::from_millis(10));
+    let tick = CHECKPOINT_EVERY
+        .min(orphans_after)
+        .max(Duration::from_millis(10));
     loop {
         sleep(tick).await;
         let Some(log) = log.upgrade() else { return };

@@ -182,7 +182,8 @@ impl Follower {
             {
                 self.told = position;
                 self.left_out = 0;
-                self.ready.push_back(StoredItem::Event(Box::new(read.event)));
+                self.ready
+                    .push_back(StoredItem::Event(Box::new(read.event)));
             }
             _ => {
                 self.left_out += 1;

@@ -125,12 +125,7 @@ async fn appends_exactly_once_wherever_the_connection_breaks() {
     }
     proxy.breaks_after.store(0, Ordering::SeqCst);
     let page = below.read_stream(&stream("a"), Revision(0), 1_000).await;
-    let ids: Vec<_> = page
-        .unwrap()
-        .events
-        .iter()
-        .map(|event| event.id)
-        .collect();
+    let ids: Vec<_> = page.unwrap().events.iter().map(|event| event.id).collect();
     let all: Vec<_> = (0..rounds).map(|round| event(round).id).collect();
     assert_eq!(ids, all);
     for round in 0..rounds {

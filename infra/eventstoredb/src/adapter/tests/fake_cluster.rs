@@ -75,9 +75,7 @@ pub(super) async fn start(
     let incoming = TcpIncoming::from_listener(listener, true, None).unwrap();
     let server = Server::builder()
         .add_service(StreamsServer::new(fake))
-        .add_service(
-            server_features::server_features_server::ServerFeaturesServer::new(Features),
-        );
+        .add_service(server_features::server_features_server::ServerFeaturesServer::new(Features));
     tokio::spawn(async move { server.serve_with_incoming(incoming).await.unwrap() });
     (address, seen)
 }
