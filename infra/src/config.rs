@@ -3,6 +3,7 @@
 //! Everything is read once, at start. An unknown key is an error, so that a typing mistake is not a silent default.
 
 mod check;
+mod log_location;
 mod reference;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use satpost_domain::network::Network;
 use serde::{Deserialize, Serialize};
 
 pub use check::ConfigError;
+pub use log_location::LogLocation;
 pub use reference::reference;
 
 /// The prefix of environment variables: `SATPOSTD_NODE__RPC_URL` is the key `node.rpc_url`.
@@ -27,6 +29,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The Bitcoin network: `mainnet`, `testnet`, `testnet4`, `signet` or `regtest`.
     pub network: String,
+    /// The event log: `embedded` in the data folder, or on a cluster.
+    pub log: LogLocation,
     /// The listeners.
     pub server: ServerConfig,
     /// The Bitcoin node; without `rpc_url` the server runs without one.
@@ -125,6 +129,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("data/satpost"),
             network: Network::Regtest.name().to_owned(),
+            log: LogLocation::embedded(),
             server: ServerConfig {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
                 operator_listen: SocketAddr::from(([127, 0, 0, 1], 8421)),

@@ -24,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod event_log;
 pub mod log_checkpoints;
+mod log_engine;
 pub mod log_facade;
 pub mod outbox;
 pub mod processes;

@@ -38,9 +38,9 @@ impl Meaning for StoredEventMeaning {
 }
 
 /// Serves `store` where the configuration says, if it does.
-pub(crate) fn start<S: EventStore>(
+pub(crate) fn start(
     config: &Config,
-    store: &Arc<S>,
+    store: Arc<dyn EventStore>,
     background: &mut JoinSet<()>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -59,7 +59,6 @@ pub(crate) fn start<S: EventStore>(
         clock: Some(Arc::new(SystemClock)),
         ..FacadeOptions::default()
     };
-    let store = Arc::clone(store) as Arc<dyn EventStore>;
     let serving = facade::serve(listener, store, options, stop.clone());
     background.spawn(async move {
         if let Err(error) = serving.await {

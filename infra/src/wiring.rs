@@ -12,6 +12,7 @@ use satpost_api::ports::ApiPorts;
 use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, EventLog, IdSource, Payloads};
+use satpost_event_store::LogIdentity;
 use satpost_projections::source::EventSource;
 use satpost_projections::{ReadModel, runner};
 use secrecy::SecretString;
@@ -23,6 +24,7 @@ use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
 use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
+use crate::log_engine::LogEngine;
 use crate::log_facade;
 use crate::outbox::Outbox;
 use crate::processes::{self, Checkpoint};
@@ -32,8 +34,6 @@ use crate::shutdown;
 use crate::snapshots::{SnapshotPolicy, Snapshots};
 use crate::status::{Node, Status};
 use crate::system::{SystemClock, SystemIds};
-use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
-use satpost_event_store::{EventStore, LogIdentity};
 
 /// How long background work may take to end.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -60,7 +60,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone()).context("signals cannot be handled")?;
     let listeners = listen(&config)?;
-    let server = Server::open(config).await?;
+    let server = match Server::open(config, &stop).await {
+        Ok(server) => server,
+        // Asked to stop before the log could be reached.
+        Err(_) if stop.is_cancelled() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
     server.run(listeners, stop).await
 }
 
@@ -78,7 +83,7 @@ fn listen(config: &Config) -> anyhow::Result<Listeners> {
 /// Everything that is open while the server runs.
 struct Server {
     config: Config,
-    store: Arc<EmbeddedEventStore>,
+    engine: LogEngine,
     log: StoredEventLog,
     handler: Handler,
     read_model: Arc<ReadModel>,
@@ -89,24 +94,22 @@ struct Server {
 }
 
 impl Server {
-    async fn open(config: Config) -> anyhow::Result<Self> {
+    async fn open(config: Config, stop: &CancellationToken) -> anyhow::Result<Self> {
         let folder = config.data_dir.as_path();
-        let store = EmbeddedEventStore::open(&EmbeddedOptions::new(folder))
-            .with_context(|| format!("the data folder {} cannot be used", folder.display()))?;
-        let store = Arc::new(store);
+        let engine = LogEngine::open(&config, stop).await?;
         let random = SystemIds::new();
         let keys = Arc::new(ServerKeys::load_or_create(&folder.join("keys"), &random)?);
-        let log = StoredEventLog::new(Arc::clone(&store) as Arc<dyn EventStore>);
+        let log = StoredEventLog::new(engine.store());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(random.clone());
         let handler = Handler::new(Arc::new(log.clone()) as Arc<dyn EventLog>, clock, ids);
         let snapshots = Snapshots::new(folder);
-        let log_identity = store.identity().await?;
+        let log_identity = engine.store().identity().await?;
         let read_model = snapshots.read().restore(log_identity, log.head().await?);
         let read_model = Arc::new(read_model);
         Ok(Self {
             config,
-            store,
+            engine,
             log,
             handler,
             read_model,
@@ -125,11 +128,11 @@ impl Server {
         let node = self.start_watcher(&mut background, &stop)?;
         self.start_processes(&mut background, &stop)?;
         let vapid_key = self.start_outbox(&mut background, &stop)?;
-        log_facade::start(&self.config, &self.store, &mut background, &stop)?;
+        log_facade::start(&self.config, self.engine.store(), &mut background, &stop)?;
         let api = self.api(node, vapid_key)?;
         self.announce();
 
-        let fatal = self.store.fatal();
+        let fatal = self.engine.fatal();
         let serving = satpost_api::run(Arc::new(api), listeners, stop.clone().cancelled_owned());
         let outcome = tokio::select! {
             reason = fatal => Err(ServeError::LogStopped { reason }),
@@ -142,7 +145,7 @@ impl Server {
         if ended.await.is_err() {
             tracing::warn!("background work did not end in time; it goes on at the next start");
         }
-        if outcome.is_ok() {
+        if let (Ok(()), Some(checkpoints)) = (&outcome, checkpoints) {
             checkpoints.sign_aside().await;
         }
         tracing::info!("stopped");
@@ -150,19 +153,23 @@ impl Server {
     }
 
     /// Signs the log from time to time; the last signature is made when everything else has ended.
+    /// A cluster has no hash chain to sign.
     async fn start_checkpoints(
         &self,
         background: &mut JoinSet<()>,
         stop: &CancellationToken,
-    ) -> anyhow::Result<Arc<CheckpointKeeper>> {
-        let (store, keys) = (Arc::clone(&self.store), Arc::clone(&self.keys));
+    ) -> anyhow::Result<Option<Arc<CheckpointKeeper>>> {
+        let Some(store) = self.engine.embedded() else {
+            return Ok(None);
+        };
+        let keys = Arc::clone(&self.keys);
         let policy = CheckpointPolicy::default();
         let keeper = CheckpointKeeper::open(&self.config.data_dir, store, keys, policy)
             .await
             .context("the checkpoints of the event log cannot be used")?;
         let keeper = Arc::new(keeper);
         background.spawn(Arc::clone(&keeper).keep(stop.clone()));
-        Ok(keeper)
+        Ok(Some(keeper))
     }
 
     fn start_projections(&self, background: &mut JoinSet<()>, stop: &CancellationToken) {
@@ -190,7 +197,7 @@ impl Server {
                 Ok(())
             }
             () = stop.cancelled() => Ok(()),
-            reason = self.store.fatal() => Err(ServeError::LogStopped { reason }),
+            reason = self.engine.fatal() => Err(ServeError::LogStopped { reason }),
         }
     }
 
@@ -292,6 +299,7 @@ impl Server {
             api = %self.config.server.listen,
             operators = %self.config.server.operator_listen,
             data = %self.config.data_dir.display(),
+            log = %self.config.log,
             network = %self.config.network,
             log.position = %self.read_model.position(),
             "ready"

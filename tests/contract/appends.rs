@@ -195,11 +195,13 @@ pub(crate) async fn refuses_what_is_over_a_bound(mut harness: Harness) {
 }
 
 pub(crate) async fn keeps_the_largest_event(mut harness: Harness) {
-    let stream: satpost_domain::StreamId = format!("mailbox-{}", "n".repeat(192)).parse().unwrap();
+    let stream: satpost_domain::StreamId = format!("mailbox-{}", "n".repeat(harness.name_max()))
+        .parse()
+        .unwrap();
     let payload = vec![9; limits::PAYLOAD_BYTES_MAX];
     let mut largest = event_with_payload(1, payload_id(1), &payload);
     largest.kind = "k".repeat(limits::EVENT_KIND_BYTES_MAX).into();
-    largest.body = vec![7; limits::EVENT_BYTES_MAX - largest.metadata.len()];
+    largest.body = vec![7; harness.event_bytes_max() - largest.metadata.len()];
     let store = harness.store();
     // Several of them, so that the files of the log are crossed.
     let mut expected = Expected::NoStream;

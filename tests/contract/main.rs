@@ -1,6 +1,7 @@
 //! One suite over every event store: what `EventStore` promises, whatever keeps the bytes. Each
-//! case runs in memory, on the embedded log, and on the embedded log closed and opened again
-//! between writing and looking.
+//! case runs in memory, on the embedded log, on the adapter for EventStoreDB over our facade, and with
+//! everything closed and opened again between writing and looking; and on a real server when
+//! `SATPOST_TEST_EVENTSTORE` names one.
 
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
@@ -14,8 +15,10 @@ mod follow;
 mod harness;
 mod index_files;
 mod model;
+mod over_the_wire;
 mod payloads;
 mod reads;
+mod relative;
 
 /// Runs every case on every engine.
 macro_rules! contract {
@@ -23,21 +26,49 @@ macro_rules! contract {
         mod in_memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                crate::$module::$case(crate::harness::Harness::memory()).await;
+                let engine = crate::harness::Engine::Memory;
+                crate::$module::$case(crate::harness::Harness::new(engine)).await;
             })*
         }
 
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                crate::$module::$case(crate::harness::Harness::embedded()).await;
+                let engine = crate::harness::Engine::Embedded;
+                crate::$module::$case(crate::harness::Harness::new(engine)).await;
             })*
         }
 
         mod embedded_and_reopened {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                crate::$module::$case(crate::harness::Harness::reopened()).await;
+                let engine = crate::harness::Engine::Reopened;
+                crate::$module::$case(crate::harness::Harness::new(engine)).await;
+            })*
+        }
+
+        mod over_the_wire_in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let engine = crate::harness::Engine::OverTheWire;
+                crate::$module::$case(crate::harness::Harness::new(engine)).await;
+            })*
+        }
+
+        mod over_the_wire_and_reopened {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let engine = crate::harness::Engine::OverTheWireReopened;
+                crate::$module::$case(crate::harness::Harness::new(engine)).await;
+            })*
+        }
+
+        #[cfg(real_eventstore)]
+        mod on_a_real_server {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let engine = crate::harness::Engine::RealServer;
+                crate::$module::$case(crate::harness::Harness::new(engine)).await;
             })*
         }
     };
@@ -71,4 +102,14 @@ contract! {
     concurrency::lets_exactly_one_of_two_racing_writers_win,
     concurrency::agrees_with_what_was_acknowledged_to_64_writers,
     model::agrees_with_the_naive_model,
+}
+
+/// Says so, because nothing else would.
+#[cfg(not(real_eventstore))]
+#[test]
+fn the_real_server_is_not_part_of_this_run() {
+    eprintln!(
+        "SATPOST_TEST_EVENTSTORE was not set when the tests were built: the suite did not run on a real EventStoreDB"
+    );
+    assert!(option_env!("SATPOST_TEST_EVENTSTORE").is_none());
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod api;
-mod moves;
+mod eventstoredb;
 mod log_tools;
+mod moves;
 mod process;
 mod push;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use figment::value::Value;
 
 use super::{EXIT_CONFIG, EXIT_LOG_FATAL, tell_error};
-use crate::config::Config;
+use crate::config::{Config, LogLocation};
 use crate::telemetry;
 use crate::wiring::{self, ServeError};
 
@@ -23,6 +23,9 @@ pub(super) struct ServeArguments {
     /// The Bitcoin network: mainnet, testnet, testnet4, signet or regtest.
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
+    /// embedded, or the connection string of an EventStoreDB cluster; give one with a password in SATPOSTD_LOG.
+    #[arg(long, value_name = "LOG")]
+    log: Option<LogLocation>,
     /// Where the API listens.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -65,6 +68,10 @@ impl ServeArguments {
         let single = [
             ("data_dir", self.data_dir.as_ref().map(path)),
             ("network", self.network.clone().map(Value::from)),
+            (
+                "log",
+                self.log.as_ref().map(|log| Value::from(log.reveal())),
+            ),
             (
                 "server.listen",
                 self.listen.map(|address| Value::from(address.to_string())),

@@ -15,6 +15,9 @@ pub enum ConfigError {
     /// The network has no such name.
     #[error("network: {0}")]
     Network(#[from] satpost_domain::network::UnknownNetwork),
+    /// The log is neither `embedded` nor a connection string.
+    #[error("log is neither `embedded` nor a connection string: {0}")]
+    Log(#[from] satpost_eventstoredb::adapter::ConnectionStringError),
     /// The API would speak plain HTTP to the world.
     #[error(
         "server.listen is {0}, which is not loopback, and the server speaks plain HTTP; put a TLS proxy in front and set server.behind_tls_proxy = true"
@@ -49,6 +52,7 @@ impl Config {
     /// Checks what [`Config::load`] has read.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.network.parse::<Network>()?;
+        self.log.cluster()?;
         self.check_listeners()?;
         self.check_node()
     }

@@ -17,6 +17,11 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "The Bitcoin network: `mainnet`, `testnet`, `testnet4`, `signet` or `regtest`. A node on another network is refused.",
     ),
     (
+        "log",
+        Some("--log"),
+        "The event log: `embedded` in the data folder, or on EventStoreDB/KurrentDB: `esdb://user:password@host:2113,host:2113?tls=true`, with `%40` for `@` and so on in user and password. Give a password in the environment or the file, since other users of the machine see flags.",
+    ),
+    (
         "server.listen",
         Some("--listen"),
         "Where the API listens. Beyond loopback only with `server.behind_tls_proxy`.",

@@ -233,7 +233,7 @@ async fn finds_segments_that_are_missing_exchanged_doubled_or_cut() {
     fs::write(&two, &first_bytes).unwrap();
     check("doubled", &two);
     // Cut between two batches: only the segment behind can tell.
-    let log_id = data_folder::read_format(&Disk, folder.path())
+    let log_id = data_folder::read_format(&Disk, folder.path(), data_folder::FolderKind::Data)
         .unwrap()
         .unwrap();
     let header = FrameHeader::decode(&log_id, &first_bytes[segment::HEADER_BYTES..]).unwrap();
@@ -256,7 +256,7 @@ async fn a_log_forged_with_all_hashes_differs_at_a_known_position() {
     let known = verified_at(folder.path(), &[9]).chains[0];
     let path = first(folder.path());
     let bytes = fs::read(&path).unwrap();
-    let log_id = data_folder::read_format(&Disk, folder.path())
+    let log_id = data_folder::read_format(&Disk, folder.path(), data_folder::FolderKind::Data)
         .unwrap()
         .unwrap();
     let header = SegmentHeader::decode(&log_id, &bytes).unwrap();
