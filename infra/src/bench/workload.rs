@@ -88,10 +88,12 @@ pub async fn run(
     seed: u64,
 ) -> Result<Round, BenchError> {
     let running = contender.start(folder).await?;
+    let before = cost::bytes_used(folder)?;
     let mut round = under_load(contender.name(), &*running, load, seed).await?;
     let answered = round.bytes_per_event;
     running.stop().await?;
-    round.bytes_per_event = cost::bytes_used(folder)? as f64 / answered;
+    let bytes = cost::bytes_used(folder)?.saturating_sub(before);
+    round.bytes_per_event = bytes as f64 / answered;
     round.files = cost::files(folder)?;
     Ok(round)
 }

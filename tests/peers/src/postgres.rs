@@ -37,8 +37,8 @@ CREATE TABLE events (
 /// Adds nothing when the event before is not there.
 const APPEND: &str = "
 INSERT INTO events (stream, revision, id, body)
-SELECT $1, $2, $3, $4
-WHERE $2 = 0 OR EXISTS (SELECT 1 FROM events WHERE stream = $1 AND revision = $2 - 1)";
+SELECT $1, $2::bigint, $3, $4
+WHERE $2::bigint = 0 OR EXISTS (SELECT 1 FROM events WHERE stream = $1 AND revision = $2::bigint - 1)";
 
 /// Durable (which is the default, and said here), with room for all writers and without a
 /// checkpoint in the middle of a round.

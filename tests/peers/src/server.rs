@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 
 /// How long a server may take to listen, and to end.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one that is not needed any more, after a failure, may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long is waited between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -100,7 +102,16 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
+        // Asked first: a server that is killed leaves children behind that still write.
+        let asked = Instant::now();
+        let mut running = matches!(self.child.try_wait(), Ok(None));
+        if running && self.signal(Signal::INT).is_ok() {
+            while running && asked.elapsed() < PATIENCE {
+                std::thread::sleep(PAUSE);
+                running = matches!(self.child.try_wait(), Ok(None));
+            }
+        }
+        if running {
             // There is nobody left to tell when this fails.
             drop(self.child.kill());
             drop(self.child.wait());
