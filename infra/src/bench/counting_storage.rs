@@ -76,6 +76,10 @@ impl StorageFile for CountingFile {
         self.file.write_at(bytes, offset)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        self.file.punch(offset, len)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.storage.count();
         self.file.sync()
