@@ -86,7 +86,7 @@ struct Features;
 impl server_features::server_features_server::ServerFeatures for Features {
     async fn get_supported_methods(
         &self,
-        _: Request<shared::Empty>,
+        _: Request<()>,
     ) -> Result<Response<server_features::SupportedMethods>, Status> {
         let method = |name: &str| server_features::SupportedMethod {
             method_name: name.to_owned(),

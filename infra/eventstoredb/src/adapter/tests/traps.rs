@@ -92,9 +92,10 @@ async fn works_once_a_server_is_there_that_was_not_at_the_start() {
     drop(listener);
     let folder = tempfile::tempdir().unwrap();
     let log = adapter(address, folder.path());
-    let first = log.append(&stream("a"), Expected::NoStream, vec![event(1)], vec![]);
-    let first = first.await.unwrap_err();
-    assert!(reason(first).contains(&address.to_string()));
+    let first = log
+        .append(&stream("a"), Expected::NoStream, vec![event(1)], vec![])
+        .await;
+    assert!(reason(first.unwrap_err()).contains(&address.to_string()));
     let (_, _stop) = serve(Arc::new(MemoryEventStore::new()), address).await;
     log.append(&stream("a"), Expected::NoStream, vec![event(1)], vec![])
         .await
@@ -168,8 +169,10 @@ async fn tells_that_credentials_are_refused_and_shows_none() {
         let folder = tempfile::tempdir().unwrap();
         let connection = format!("esdb://admin:hush@{address}?tls=false");
         let log = adapter_to(&connection, folder.path());
-        let outcome = log.append(&stream("a"), Expected::NoStream, vec![event(1)], vec![]);
-        let text = reason(outcome.await.unwrap_err());
+        let outcome = log
+            .append(&stream("a"), Expected::NoStream, vec![event(1)], vec![])
+            .await;
+        let text = reason(outcome.unwrap_err());
         assert!(text.contains("refuses our credentials"), "{text}");
         assert!(!text.contains("hush") && !text.contains("admin"), "{text}");
         let text = reason(log.head().await.unwrap_err());
