@@ -47,6 +47,8 @@ pub enum Kind {
     Read,
     /// Writes into a file.
     Write,
+    /// Makes zeros of a part of a file.
+    Punch,
     /// Makes the bytes of a file durable.
     Sync,
     /// Cuts or extends a file.
@@ -282,6 +284,18 @@ impl StorageFile for SimulatedFile {
             }
         }
         Ok(())
+    }
+
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let mut machine = self.machine();
+        let path = machine.name(self.id);
+        machine.act(Kind::Punch, &path, |machine| {
+            let file = machine.file(self.id);
+            let len = len.min(file.len().saturating_sub(offset));
+            let zeros = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+            file.write(&zeros, offset);
+            Ok(true)
+        })
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -85,7 +85,7 @@ fn failures(kind: Kind) -> &'static [Failure] {
         Kind::Create | Kind::CreateFolder | Kind::Rename | Kind::SetLen => {
             &[Eio, Enospc, CrashBefore, CrashAfter]
         }
-        Kind::Remove | Kind::SyncFolder => &[Eio, CrashBefore, CrashAfter],
+        Kind::Remove | Kind::Punch | Kind::SyncFolder => &[Eio, CrashBefore, CrashAfter],
         Kind::Write => &[Eio, Enospc, ShortWrite, TornWrite, CrashBefore, CrashAfter],
         Kind::Sync => &[Eio, LostSync, CrashBefore, CrashAfter],
     }

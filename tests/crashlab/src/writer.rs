@@ -121,6 +121,9 @@ impl StorageFile for UnsyncedFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_at(bytes, offset)
     }
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        self.0.punch(offset, len)
+    }
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }
