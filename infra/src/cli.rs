@@ -7,7 +7,7 @@ mod events;
 mod explain;
 mod export;
 mod import;
-mod log_location;
+mod log_arguments;
 mod progress;
 mod rebuild;
 mod replay;
@@ -18,13 +18,10 @@ mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::OnceLock;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-
-use crate::event_log::StoredEventLog;
-use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use tokio::runtime::Runtime;
 
 /// A tool failed or found a difference.
 const EXIT_FAILURE: u8 = 1;
@@ -93,15 +90,6 @@ struct DataFolder {
     data_dir: PathBuf,
 }
 
-impl DataFolder {
-    /// The log of the folder, read only: the server may be running.
-    fn open_log(&self) -> anyhow::Result<StoredEventLog> {
-        let store = EmbeddedEventStore::open_read_only(&EmbeddedOptions::new(&self.data_dir))
-            .with_context(|| format!("cannot read the log in {}", self.data_dir.display()))?;
-        Ok(StoredEventLog::new(Arc::new(store)))
-    }
-}
-
 /// Runs what the arguments ask for.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -151,12 +139,20 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// A runtime for tools that read.
-fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
+/// The one runtime of a tool: what a log was opened on must go on while it is read.
+fn runtime() -> anyhow::Result<&'static Runtime> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    Ok(runtime.block_on(future))
+    Ok(RUNTIME.get_or_init(|| runtime))
+}
+
+fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
+    Ok(runtime()?.block_on(future))
 }
 
 #[test]

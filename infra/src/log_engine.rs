@@ -14,7 +14,7 @@ use satpost_event_store::payload_store::{LocalPayloadStore, LocalPayloadStoreOpt
 use satpost_eventstoredb::adapter::{ConnectionString, EventStoreDb, EventStoreDbOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::LogLocation;
 
 /// What of a cluster lies in the data folder: `<data>/eventstoredb`.
 const CLUSTER_FOLDER: &str = "eventstoredb";
@@ -39,10 +39,14 @@ enum Stops {
 
 impl LogEngine {
     /// Opens the log. A cluster that is away is waited for until `stop`.
-    pub(crate) async fn open(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
-        match config.log.cluster()? {
-            None => Self::open_embedded(&config.data_dir),
-            Some(connection) => Self::open_cluster(&config.data_dir, connection, stop).await,
+    pub(crate) async fn open(
+        data: &Path,
+        log: &LogLocation,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        match log.cluster()? {
+            None => Self::open_embedded(data),
+            Some(connection) => Self::open_cluster(data, connection, stop).await,
         }
     }
 

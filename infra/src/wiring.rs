@@ -96,7 +96,7 @@ struct Server {
 impl Server {
     async fn open(config: Config, stop: &CancellationToken) -> anyhow::Result<Self> {
         let folder = config.data_dir.as_path();
-        let engine = LogEngine::open(&config, stop).await?;
+        let engine = LogEngine::open(folder, &config.log, stop).await?;
         let random = SystemIds::new();
         let keys = Arc::new(ServerKeys::load_or_create(&folder.join("keys"), &random)?);
         let log = StoredEventLog::new(engine.store());

@@ -6,7 +6,8 @@ use satpost_commands::ports::LogError;
 use satpost_domain::Position;
 use serde_json::json;
 
-use super::{DataFolder, block_on};
+use super::block_on;
+use super::log_arguments::LogArguments;
 use crate::stored_event;
 use satpost_event_store::RecordedEvent;
 
@@ -17,7 +18,7 @@ const PAGE: usize = 1_024;
 #[derive(Debug, clap::Args)]
 pub(super) struct EventsArguments {
     #[command(flatten)]
-    folder: DataFolder,
+    log: LogArguments,
     /// Only events of this stream, or of every stream that begins so (`mailbox-`).
     #[arg(long, value_name = "STREAM")]
     stream: Option<String>,
@@ -54,8 +55,8 @@ impl EventsArguments {
 }
 
 pub(super) fn run(arguments: &EventsArguments) -> anyhow::Result<()> {
-    let log = arguments.folder.open_log()?;
-    let read = |after| block_on(log.store().read_all(after, PAGE));
+    let log = arguments.log.open_to_read()?;
+    let read = |after| block_on(log.read_all(after, PAGE));
     list(arguments, read, &mut std::io::stdout().lock())
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use satpost_domain::ClientId;
 
-use super::log_location::LogLocation;
+use super::log_arguments::LogArguments;
 use super::{EXIT_UNKNOWN_CLIENT, block_on};
 use crate::event_log::StoredEventLog;
 
@@ -28,7 +28,7 @@ mod words;
 )]
 pub(super) struct ExplainArguments {
     #[command(flatten)]
-    location: LogLocation,
+    log: LogArguments,
     /// Leave out the list of single events.
     #[arg(long)]
     summary: bool,
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .client
         .parse()
         .with_context(|| format!("{:?} is no client id", arguments.client))?;
-    let log = StoredEventLog::new(arguments.location.open_to_read()?.store);
+    let log = StoredEventLog::new(arguments.log.open_to_read()?);
     let story = block_on(gather::gather(&log, client))??;
     let Some(mut story) = story else {
         super::tell_error(&anyhow::anyhow!("the log knows no client {client}"));

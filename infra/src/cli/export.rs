@@ -11,7 +11,7 @@ use satpost_event_store::EventStore;
 use serde_json::json;
 
 use super::block_on;
-use super::log_location::LogLocation;
+use super::log_arguments::LogArguments;
 use super::progress::Progress;
 use crate::transfer::export::{Exported, Start, export, head_through};
 use crate::transfer::file::{FileError, Format, RecordWriter, Scanned, scan};
@@ -28,7 +28,7 @@ use crate::transfer::head::LogHead;
 )]
 pub(super) struct ExportArguments {
     #[command(flatten)]
-    location: LogLocation,
+    log: LogArguments,
     /// Begin with the first event at or after this position.
     #[arg(long, value_name = "POSITION", conflicts_with = "resume")]
     from: Option<Position>,
@@ -57,8 +57,8 @@ pub(super) struct ExportArguments {
 }
 
 pub(super) fn run(arguments: &ExportArguments) -> anyhow::Result<()> {
-    let log = arguments.location.open_to_read()?;
-    let store = log.store.as_ref();
+    let log = arguments.log.open_to_read()?;
+    let store = log.as_ref();
     let head = block_on(store.head())??;
     let end = arguments.to.map_or(head, |to| to.min(head));
     let Some(path) = &arguments.file else {

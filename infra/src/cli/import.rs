@@ -9,7 +9,7 @@ use satpost_domain::Position;
 use serde_json::json;
 
 use super::block_on;
-use super::log_location::LogLocation;
+use super::log_arguments::LogArguments;
 use super::progress::{Progress, Rate};
 use crate::transfer::file::{Events, Scanned, scan};
 use crate::transfer::import::{Imported, import};
@@ -26,7 +26,7 @@ use crate::transfer::import::{Imported, import};
 )]
 pub(super) struct ImportArguments {
     #[command(flatten)]
-    location: LogLocation,
+    log: LogArguments,
     /// Tell what was done as one JSON object.
     #[arg(long)]
     json: bool,
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     let scanned = scan(input, |_| ())
         .and_then(|scanned| scanned.check_finished().map(|()| scanned))
         .with_context(|| format!("{path} cannot be imported"))?;
-    let log = arguments.location.open_to_write()?;
+    let log = arguments.log.open_to_write()?;
     let mut progress = Progress::new(Position::new(scanned.head.events, 0));
     let events = Events::open(open()?)?;
     let importing = import(

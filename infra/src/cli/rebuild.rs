@@ -3,17 +3,16 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use satpost_domain::ids::Digest;
-use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 use satpost_projections::read_model::ProjectionSnapshot;
 use satpost_projections::{ReadModel, runner};
 use serde_json::{Value, json};
 
+use super::log_arguments::LogArguments;
 use super::progress::{Progress, Rate};
-use super::{DataFolder, EXIT_FAILURE, block_on, replay};
+use super::{EXIT_FAILURE, block_on, replay};
 use crate::event_log::StoredEventLog;
 use crate::snapshots::{Saved, Snapshots};
 use difference::{counts, differences};
@@ -33,7 +32,7 @@ const TREE_BYTES_MAX: usize = 64 * 1024 * 1024;
 )]
 pub(super) struct RebuildArguments {
     #[command(flatten)]
-    folder: DataFolder,
+    log: LogArguments,
     /// Rebuild beside the projections in use and show what differs; this is what happens anyway, spelled out.
     #[arg(long)]
     shadow: bool,
@@ -73,12 +72,12 @@ impl RebuildArguments {
 
     fn open_log(&self) -> anyhow::Result<StoredEventLog> {
         if !self.apply {
-            return self.folder.open_log();
+            return Ok(StoredEventLog::new(self.log.open_to_read()?));
         }
-        let store = EmbeddedEventStore::open(&EmbeddedOptions::new(&self.folder.data_dir)).context(
+        let log = self.log.open_to_write().context(
             "snapshots are replaced only while the server is stopped; without --apply they are compared beside it",
         )?;
-        Ok(StoredEventLog::new(Arc::new(store)))
+        Ok(StoredEventLog::new(log.store))
     }
 }
 
@@ -91,7 +90,7 @@ struct Pair {
 
 pub(super) fn run(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
     arguments.check_names()?;
-    let snapshots = Snapshots::new(&arguments.folder.data_dir);
+    let snapshots = Snapshots::new(&arguments.log.folder.data_dir);
     // Before the log: see `Snapshots::read`.
     let saved = snapshots.read();
     let log = arguments.open_log()?;

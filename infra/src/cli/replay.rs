@@ -7,15 +7,16 @@ use satpost_domain::Position;
 use satpost_projections::{ReadModel, runner};
 use serde_json::json;
 
+use super::block_on;
+use super::log_arguments::LogArguments;
 use super::progress::{Progress, Rate};
-use super::{DataFolder, block_on};
 use crate::event_log::StoredEventLog;
 
 /// What to replay.
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArguments {
     #[command(flatten)]
-    folder: DataFolder,
+    log: LogArguments,
     /// Stop after this position; the end of the log when it is not given.
     #[arg(long, value_name = "POSITION")]
     to: Option<Position>,
@@ -25,7 +26,7 @@ pub(super) struct ReplayArguments {
 }
 
 pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
-    let log = arguments.folder.open_log()?;
+    let log = StoredEventLog::new(arguments.log.open_to_read()?);
     let (read_model, rate) = block_on(fold(&log, arguments.to))??;
     let mut out = std::io::stdout().lock();
     if arguments.json {

@@ -90,7 +90,7 @@ fn a_server_moves_to_another_folder_with_its_log() {
     assert_eq!(imported["present"], 0);
     assert_eq!(imported["head"], digest(&old));
     assert_eq!(imported["head"], digest(&new));
-    let again = told(&["import", "--json", "--log", &format!("file://{new}"), &file]);
+    let again = told(&["import", "--json", "--data-dir", &new, &file]);
     let again: Value = serde_json::from_str(&again).unwrap();
     assert_eq!(
         (&again["appended"], &again["present"]),
