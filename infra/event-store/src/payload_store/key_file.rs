@@ -90,6 +90,8 @@ pub(crate) struct KeyFile {
     free: u32,
     /// Where the search for a free slot goes on, so that slots taken together lie together.
     cursor: Slot,
+    /// Keys that were put and are not in the file yet.
+    unwritten: Vec<(Slot, Zeroizing<[u8; SLOT_BYTES]>)>,
     growth: Option<Growth>,
     /// True when there was no room for the last growth: the next one waits until it is needed.
     no_room: bool,
@@ -172,6 +174,7 @@ impl FoundKeys {
             slots: slots.end,
             free,
             cursor: 1,
+            unwritten: Vec::new(),
             growth: None,
             no_room: false,
         };
@@ -249,6 +252,7 @@ impl KeyFile {
             slots: 1,
             free: 0,
             cursor: 1,
+            unwritten: Vec::new(),
             growth: None,
             no_room: false,
         };
@@ -341,11 +345,26 @@ impl KeyFile {
         }
     }
 
-    /// Writes a key into a free slot, which [`Self::make_room`] has made sure of. Not synced.
-    pub(crate) fn put(&mut self, record: &KeyRecord) -> io::Result<Slot> {
+    /// Gives a key a free slot, which [`Self::make_room`] has made sure of. [`Self::write`] writes
+    /// it.
+    pub(crate) fn put(&mut self, record: &KeyRecord) -> Slot {
         let slot = self.take_free();
-        self.file.write_at(record.encode().as_ref(), offset(slot))?;
-        Ok(slot)
+        self.unwritten.push((slot, record.encode()));
+        slot
+    }
+
+    /// Writes the keys that were put, neighbours together. Not synced.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        self.unwritten.sort_unstable_by_key(|(slot, _)| *slot);
+        for neighbours in self.unwritten.chunk_by(|(a, _), (b, _)| a + 1 == *b) {
+            let mut bytes = Zeroizing::new(Vec::with_capacity(neighbours.len() * SLOT_BYTES));
+            for (_, record) in neighbours {
+                bytes.extend_from_slice(record.as_ref());
+            }
+            self.file.write_at(&bytes, offset(neighbours[0].0))?;
+        }
+        self.unwritten.clear();
+        Ok(())
     }
 
     fn take_free(&mut self) -> Slot {
@@ -365,10 +384,13 @@ impl KeyFile {
         unreachable!("the count of free slots says that there is one")
     }
 
-    /// Overwrites slots with zeros. Not synced.
+    /// Overwrites slots with zeros, neighbours together. Not synced.
     pub(crate) fn destroy(&mut self, slots: &[Slot]) -> io::Result<()> {
-        for &slot in slots {
-            self.file.write_at(&[0; SLOT_BYTES], offset(slot))?;
+        let mut slots = slots.to_vec();
+        slots.sort_unstable();
+        for neighbours in slots.chunk_by(|a, b| a + 1 == *b) {
+            let zeros = vec![0; neighbours.len() * SLOT_BYTES];
+            self.file.write_at(&zeros, offset(neighbours[0]))?;
         }
         Ok(())
     }

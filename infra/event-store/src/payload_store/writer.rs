@@ -160,7 +160,7 @@ impl PayloadWriter {
             position,
             key: payload.key.clone(),
         };
-        let slot = self.keys.put(&record)?;
+        let slot = self.keys.put(&record);
         let current = self.current.as_mut().expect("room was made before");
         let bytes = u32::try_from(payload.ciphertext.len()).map_err(io::Error::other)?;
         let header = FrameHeader {
@@ -208,6 +208,7 @@ impl PayloadWriter {
             return Ok(());
         }
         self.write_frames()?;
+        self.keys.write()?;
         let current = self.current.as_ref().expect("a payload was stored in it");
         let keys = Arc::clone(self.keys.file());
         self.sync_thread.sync_while(keys, || current.file.sync())?;
