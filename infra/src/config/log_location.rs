@@ -69,7 +69,6 @@ impl Serialize for LogLocation {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
 
     #[test]
