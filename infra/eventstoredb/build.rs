@@ -9,10 +9,6 @@ const SERVICES: [&str; 3] = [
     "event_store/client/serverfeatures.proto",
 ];
 
-#[expect(
-    clippy::print_stdout,
-    reason = "a build script talks to cargo on its standard output"
-)]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(SERVICES, ["proto"])?;

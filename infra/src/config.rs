@@ -37,6 +37,8 @@ pub struct Config {
     pub node: NodeConfig,
     /// Waking phones.
     pub push: PushConfig,
+    /// The log over the protocol of EventStoreDB.
+    pub eventstoredb: EventStoreDbConfig,
     /// What the server says about its own work.
     pub logging: LoggingConfig,
 }
@@ -92,6 +94,16 @@ pub struct PushConfig {
     pub contact: String,
 }
 
+/// The log over the protocol of EventStoreDB, for browsers and readers in other languages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventStoreDbConfig {
+    /// Where it is served, loopback only; nowhere when empty.
+    pub listen: Option<SocketAddr>,
+    /// Whether clients may append, for tests: commands are not asked whether that makes sense.
+    pub append: bool,
+}
+
 /// What the server says about its own work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +150,10 @@ impl Default for Config {
             push: PushConfig {
                 allow: Vec::new(),
                 contact: "mailto:operator@localhost".to_owned(),
+            },
+            eventstoredb: EventStoreDbConfig {
+                listen: None,
+                append: false,
             },
             logging: LoggingConfig {
                 format: LogFormat::Text,

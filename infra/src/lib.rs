@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod event_log;
 mod log_engine;
+pub mod log_facade;
 pub mod outbox;
 pub mod processes;
 pub mod push;

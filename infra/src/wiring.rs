@@ -23,6 +23,7 @@ use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
 use crate::log_engine::LogEngine;
+use crate::log_facade;
 use crate::outbox::Outbox;
 use crate::processes::{self, Checkpoint};
 use crate::push::{Guard, Vapid, WebPush};
@@ -120,6 +121,7 @@ impl Server {
         let node = self.start_watcher(&mut background, &stop)?;
         self.start_processes(&mut background, &stop)?;
         let vapid_key = self.start_outbox(&mut background, &stop)?;
+        log_facade::start(&self.config, self.engine.store(), &mut background, &stop)?;
         let api = self.api(node, vapid_key)?;
         self.announce();
 

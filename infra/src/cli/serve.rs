@@ -50,6 +50,9 @@ pub(super) struct ServeArguments {
     /// A host or address that may be pushed to although it is not globally routable; may be given several times.
     #[arg(long, value_name = "HOST")]
     push_allow: Vec<String>,
+    /// Where the log is served over the protocol of EventStoreDB.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    eventstoredb_listen: Option<SocketAddr>,
     /// text or json.
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -87,6 +90,11 @@ impl ServeArguments {
             (
                 "node.zmq_rawtx",
                 self.node_zmq_rawtx.clone().map(Value::from),
+            ),
+            (
+                "eventstoredb.listen",
+                self.eventstoredb_listen
+                    .map(|address| Value::from(address.to_string())),
             ),
             ("logging.format", self.log_format.clone().map(Value::from)),
             ("logging.filter", self.log_filter.clone().map(Value::from)),

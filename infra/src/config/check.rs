@@ -26,6 +26,9 @@ pub enum ConfigError {
     /// Operator routes have no authentication.
     #[error("server.operator_listen is {0}; operator routes are served on loopback only")]
     OperatorsBeyondLoopback(SocketAddr),
+    /// The protocol of EventStoreDB is served without authentication.
+    #[error("eventstoredb.listen is {0}; the log is served to readers on loopback only")]
+    EventStoreDbBeyondLoopback(SocketAddr),
     /// A node is configured by half.
     #[error("node.rpc_url is set, so {0} is needed as well")]
     NodeIncomplete(&'static str),
@@ -61,6 +64,11 @@ impl Config {
         }
         if !server.operator_listen.ip().is_loopback() {
             return Err(ConfigError::OperatorsBeyondLoopback(server.operator_listen));
+        }
+        if let Some(listen) = self.eventstoredb.listen
+            && !listen.ip().is_loopback()
+        {
+            return Err(ConfigError::EventStoreDbBeyondLoopback(listen));
         }
         if server.requests_per_second == 0 {
             return Err(ConfigError::Zero("server.requests_per_second"));
@@ -142,6 +150,15 @@ mod tests {
         assert!(matches!(
             with(|config| config.server.operator_listen = SocketAddr::from(([10, 0, 0, 1], 80))),
             Err(ConfigError::OperatorsBeyondLoopback(_))
+        ));
+    }
+
+    #[test]
+    fn refuses_to_serve_the_log_beyond_loopback() {
+        let listen = SocketAddr::from(([10, 0, 0, 1], 2113));
+        assert!(matches!(
+            with(|config| config.eventstoredb.listen = Some(listen)),
+            Err(ConfigError::EventStoreDbBeyondLoopback(address)) if address == listen
         ));
     }
 

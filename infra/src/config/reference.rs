@@ -97,6 +97,16 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "How push services reach the operator (RFC 8292): a `mailto:` or `https:` URL.",
     ),
     (
+        "eventstoredb.listen",
+        Some("--eventstoredb-listen"),
+        "Where the log is served over the protocol of EventStoreDB (KurrentDB), like `127.0.0.1:2113`; nowhere unless given. Loopback only: there is no authentication. Payloads are never served.",
+    ),
+    (
+        "eventstoredb.append",
+        None,
+        "Whether clients of that protocol may append events that this server can read. For tests: commands are not asked whether an event makes sense.",
+    ),
+    (
         "logging.format",
         Some("--log-format"),
         "`text` for people, `json` for machines.",

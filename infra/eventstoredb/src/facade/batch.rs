@@ -125,7 +125,7 @@ impl Batch {
         let is_final = request.is_final;
         let mut unfinished = match self.with_part(key, request) {
             Ok(unfinished) => unfinished,
-            Err((answer, refusal)) => return Some(refused(answer, refusal)),
+            Err(answer) => return Some(*answer),
         };
         if !is_final {
             self.unfinished.insert(key, unfinished);
@@ -151,7 +151,8 @@ impl Batch {
         &mut self,
         key: [u8; 16],
         request: BatchAppendReq,
-    ) -> Result<Unfinished, (BatchAppendResp, Refusal)> {
+    ) -> Result<Unfinished, Box<BatchAppendResp>> {
+        let refuse = |answer, refusal| Err(Box::new(refused(answer, refusal)));
         let mut unfinished = match (self.unfinished.remove(&key), request.options) {
             (Some(unfinished), _) => unfinished,
             (None, Some(options)) => Unfinished {
@@ -172,16 +173,16 @@ impl Batch {
                 };
                 let refusal =
                     Refusal::BadRequest("the first part of an append has no options".to_owned());
-                return Err((answer, refusal));
+                return refuse(answer, refusal);
             }
         };
         if !request.is_final && self.unfinished.len() >= UNFINISHED_MAX {
             let refusal = Refusal::Exhausted("too many appends wait for their further parts");
-            return Err((unfinished.answer, refusal));
+            return refuse(unfinished.answer, refusal);
         }
         for message in request.proposed_messages {
             if let Err(refusal) = unfinished.proposals.push(message.into()) {
-                return Err((unfinished.answer, refusal));
+                return refuse(unfinished.answer, refusal);
             }
         }
         let waiting: usize = self
@@ -195,7 +196,7 @@ impl Batch {
                 max: limits::APPEND_BYTES_MAX,
                 actual: all,
             };
-            return Err((unfinished.answer, error.into()));
+            return refuse(unfinished.answer, error.into());
         }
         Ok(unfinished)
     }

@@ -176,13 +176,11 @@ impl Streams for Service {
     ) -> Result<Response<AppendResp>, Status> {
         let appender = self.appender().map_err(Refusal::into_status)?;
         let mut messages = request.into_inner();
-        let options = match messages.message().await?.and_then(|first| first.content) {
-            Some(Content::Options(options)) => options,
-            _ => {
-                return Err(Status::invalid_argument(
-                    "an append begins with its options",
-                ));
-            }
+        let first = messages.message().await?.and_then(|first| first.content);
+        let Some(Content::Options(options)) = first else {
+            return Err(Status::invalid_argument(
+                "an append begins with its options",
+            ));
         };
         let mut proposals = Proposals::default();
         while let Some(message) = messages.message().await? {
