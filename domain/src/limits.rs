@@ -142,14 +142,3 @@ pub const RATE_LIMITED_MAX: usize = 1 << 18;
 pub const FETCHES_WAITING_MAX: usize = 16 * 1024;
 /// How long a query waits until the projections have reached `Satpost-Min-Position`.
 pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// How many subscriptions the EventStoreDB facade serves at a time.
-pub const FACADE_SUBSCRIPTIONS_MAX: usize = 256;
-/// How many connections the EventStoreDB facade has open at a time.
-pub const FACADE_CONNECTIONS_MAX: usize = 64;
-/// How many events the EventStoreDB facade reads at once for one call.
-pub const FACADE_PAGE_EVENTS: usize = 128;
-/// The longest regular expression that the EventStoreDB facade filters with, in bytes.
-pub const FACADE_REGEX_BYTES_MAX: usize = 1_024;
-/// How many appends of one batch call the EventStoreDB facade works on at once.
-pub const FACADE_APPENDS_IN_FLIGHT_MAX: usize = 64;

@@ -4,6 +4,10 @@
 //! `SATPOST_TEST_EVENTSTORE` names one.
 
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test waits for files and ports of servers that end, and draws a name on a used one"
+)]
 
 mod appends;
 mod cases;

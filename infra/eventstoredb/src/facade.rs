@@ -7,6 +7,7 @@
 
 mod append;
 mod batch;
+mod bounds;
 mod filter;
 mod foreign;
 mod incoming;
@@ -99,8 +100,8 @@ impl Default for FacadeOptions {
             append: false,
             meaning: Arc::new(()),
             clock: None,
-            subscriptions_max: limits::FACADE_SUBSCRIPTIONS_MAX,
-            connections_max: limits::FACADE_CONNECTIONS_MAX,
+            subscriptions_max: bounds::SUBSCRIPTIONS_MAX,
+            connections_max: bounds::CONNECTIONS_MAX,
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::BenchError;
 
 /// How long what still runs may take to let go of its files.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Works in a folder until the work is done or somebody presses Ctrl-C, and leaves the folder as it
+/// Works in a folder until the work is done or SIGINT or SIGTERM comes, and leaves the folder as it
 /// was found.
 ///
 /// # Errors
@@ -25,13 +27,28 @@ pub fn work_in<T>(
     let outcome = runtime.block_on(async {
         tokio::select! {
             done = work(&mut folder) => done,
-            _ = tokio::signal::ctrl_c() => Err(BenchError::Interrupted),
+            () = told_to_stop() => Err(BenchError::Interrupted),
         }
     });
     // Files are removed when nobody writes them any more.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     drop(folder);
     outcome
+}
+
+async fn told_to_stop() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM is not waited for");
+            std::future::pending().await
+        }
+    }
 }
 
 /// Hands out fresh folders, and removes them when dropped.

@@ -28,6 +28,12 @@ const MAGIC: &[u8; 8] = b"SATPEND\n";
 const VERSION: u32 = 1;
 const BYTES: usize = 84;
 
+/// Whether this is the name of the mark, or of one that was being written.
+pub(super) fn is_named_so(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.split('.').next() == Some(NAME))
+}
+
 /// Where the log ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CleanMark {

@@ -73,7 +73,7 @@ impl Inner {
             if matches!(from, From::Forwards(0) | From::Backwards(None)) {
                 self.ends.note(stream, End::Absent);
             }
-            return Ok(page(events_none(), true));
+            return Ok(page(Vec::new(), true));
         };
         let whole = check_whole(stream, from, &events, raw.ended);
         whole.map_err(|reason| LogError::Fatal { reason })?;
@@ -291,10 +291,6 @@ fn page(events: Vec<RecordedEvent>, end_of_stream: bool) -> RecordedPage {
         events,
         end_of_stream,
     }
-}
-
-fn events_none() -> Vec<RecordedEvent> {
-    Vec::new()
 }
 
 /// The place of an event in its stream and in the log.

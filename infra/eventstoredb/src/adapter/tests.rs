@@ -1,5 +1,10 @@
 //! The adapter against servers that misbehave in the ways its crate cannot bear, each as a test.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a script answers with the status that tonic wants"
+)]
+
 mod broken_connections;
 mod fake_cluster;
 mod traps;

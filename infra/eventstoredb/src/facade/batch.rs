@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use super::append::{Appender, ExpectedState, Outcome, Proposals};
+use super::bounds;
 use super::read_request::stream_to_append_to;
 use super::refusal::Refusal;
 use super::render::uuid_bytes;
@@ -80,7 +81,7 @@ impl Batch {
     async fn next(&mut self) -> Option<Result<BatchAppendResp, Status>> {
         loop {
             let takes_more = self.end.is_none()
-                && self.in_flight.len() < limits::FACADE_APPENDS_IN_FLIGHT_MAX
+                && self.in_flight.len() < bounds::APPENDS_IN_FLIGHT_MAX
                 && self.in_flight_bytes < limits::APPEND_BYTES_MAX;
             if self.in_flight.is_empty()
                 && let Some(end) = self.end.take()

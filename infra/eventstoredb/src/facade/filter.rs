@@ -1,9 +1,9 @@
 //! Which events a call wants: by beginnings or by a regular expression, of stream names or of types.
 
 use fancy_regex::{Regex, RegexBuilder};
-use satpost_domain::limits;
 use satpost_event_store::{Filter, RecordedEvent};
 
+use super::bounds;
 use super::refusal::Refusal;
 use crate::protocol::streams::read_req::options::FilterOptions;
 use crate::protocol::streams::read_req::options::filter_options::{
@@ -110,10 +110,10 @@ fn parse(
         }
         return Ok(EventFilter::Prefixes(by_prefixes(expression.prefix)));
     }
-    if expression.regex.len() > limits::FACADE_REGEX_BYTES_MAX {
+    if expression.regex.len() > bounds::REGEX_BYTES_MAX {
         return Err(Refusal::BadRequest(format!(
             "the expression of a filter has at most {} bytes",
-            limits::FACADE_REGEX_BYTES_MAX
+            bounds::REGEX_BYTES_MAX
         )));
     }
     let regex = RegexBuilder::new(&expression.regex)

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-use satpost_domain::{Position, limits};
+use satpost_domain::Position;
 use satpost_event_store::{EventStore, RecordedEvent};
 use tonic::Status;
 
+use super::bounds;
 use super::filter::EventFilter;
 use super::read_request::{Direction, Start};
 use super::refusal::Refusal;
@@ -123,10 +124,7 @@ impl Cursor {
         after: Position,
         head: Position,
     ) -> Result<Vec<RecordedEvent>, Refusal> {
-        let mut events = self
-            .store
-            .read_all(after, limits::FACADE_PAGE_EVENTS)
-            .await?;
+        let mut events = self.store.read_all(after, bounds::PAGE_EVENTS).await?;
         let last = events.last().map(|event| event.position);
         self.state = match last {
             Some(after) if after < head => State::Forwards { from, after, head },
@@ -150,7 +148,7 @@ impl Cursor {
     /// The last events strictly before a position, in order; empty when there are none. Positions
     /// need not be contiguous: a window without events is made wider until it reaches the beginning.
     async fn window_before(&self, before: Position) -> Result<VecDeque<RecordedEvent>, Refusal> {
-        let page = limits::FACADE_PAGE_EVENTS;
+        let page = bounds::PAGE_EVENTS;
         let mut width = page as u64;
         loop {
             let low = before.major().saturating_sub(width).saturating_sub(1);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use satpost_commands::ports::LogError;
-use satpost_domain::{Revision, StreamId, limits};
+use satpost_domain::{Revision, StreamId};
 use satpost_event_store::{EventStore, Filter, RecordedPage, StoredItem};
 use tonic::Status;
 
+use super::bounds;
 use super::read_request::{Direction, Start};
 use super::refusal::Refusal;
 use super::render::{Render, answer};
@@ -96,7 +97,7 @@ impl Cursor {
     async fn page(&self) -> Result<RecordedPage, LogError> {
         let max = usize::try_from(self.left)
             .unwrap_or(usize::MAX)
-            .min(limits::FACADE_PAGE_EVENTS);
+            .min(bounds::PAGE_EVENTS);
         match (self.direction, self.next) {
             (Direction::Forwards, Some(from)) => {
                 self.store.read_stream(&self.stream, from, max).await
@@ -167,7 +168,7 @@ impl Follower {
         let head = self.store.head().await?;
         let page = self
             .store
-            .read_stream(&self.stream, self.next, limits::FACADE_PAGE_EVENTS)
+            .read_stream(&self.stream, self.next, bounds::PAGE_EVENTS)
             .await?;
         if let Some(last) = page.events.last() {
             self.next = last.revision.next();

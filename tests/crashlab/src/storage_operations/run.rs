@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use satpost_commands::ports::{Expected, LogError};
@@ -120,6 +121,8 @@ impl Run {
         EmbeddedOptions {
             segment_bytes: FILE_BYTES,
             blob_segment_bytes: FILE_BYTES,
+            // So that what is erased is overwritten while the script runs.
+            scrub_every: Duration::from_millis(1),
             ..EmbeddedOptions::new(&self.root)
         }
     }

@@ -6,7 +6,6 @@ use eventstore::{
     Error, ExpectedRevision, Position, StreamPosition, SubscribeToAllOptions,
     SubscribeToStreamOptions, Subscription, SubscriptionEvent, SubscriptionFilter,
 };
-use satpost_domain::limits;
 
 use super::{Served, counted, number, serve_with, served};
 use crate::facade::FacadeOptions;
@@ -164,7 +163,7 @@ async fn checkpoints_come_in_the_interval_that_was_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refuses_a_filter_that_is_no_expression_or_too_long() {
     let served = served().await;
-    let long = "a".repeat(limits::FACADE_REGEX_BYTES_MAX + 1);
+    let long = "a".repeat(crate::facade::bounds::REGEX_BYTES_MAX + 1);
     for regex in ["(", &long] {
         let filter = SubscriptionFilter::on_stream_name().regex(regex);
         let options = SubscribeToAllOptions::default().filter(filter);
