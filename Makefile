@@ -17,6 +17,7 @@ run: ## run Satpost with a regtest node and a push service, until Ctrl-C
 
 test: lint ## run everything: format, lints, tests, documentation
 	scripts/node path
+	scripts/clients
 	cargo nextest run --workspace --all-features --locked --profile $(NEXTEST_PROFILE)
 	cargo test --workspace --all-features --locked --doc
 	RUSTDOCFLAGS="$(WARNINGS_ARE_ERRORS)" cargo doc --workspace --all-features --locked --no-deps
