@@ -1,7 +1,7 @@
 //! Moves a log between engines and machines: a file that holds it without loss, and the way back.
 //!
 //! - [`head`]: a digest over the events that every engine gives alike.
-//! - [`record`]: what a file consists of; `json_lines` and `binary`: its two forms; [`file`]: reading
+//! - [`record`]: what a file consists of; `json_lines` and `binary`: its two forms; [`file`](mod@file): reading
 //!   and writing either.
 //! - [`export`], [`import`]: a log to a file, a file to a log.
 //!

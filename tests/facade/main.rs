@@ -1,6 +1,8 @@
 //! Official clients of EventStoreDB in other languages, unmodified, against our log: they append,
 //! read, follow and are refused as they would be by the real server.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,7 +95,7 @@ async fn served(options: FacadeOptions) -> Served {
     tokio::spawn(async move {
         serving
             .await
-            .expect("the facade serves until it is stopped")
+            .expect("the facade serves until it is stopped");
     });
     Served {
         store,

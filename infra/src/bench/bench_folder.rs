@@ -46,7 +46,7 @@ async fn told_to_stop() {
         }
         Err(error) => {
             tracing::warn!(%error, "SIGTERM is not waited for");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
