@@ -10,14 +10,14 @@
 //! later event erases it. The store can therefore be brought back in line with the log whenever it
 //! is opened. A store without a log ([`LocalPayloadStore`]) is decided by its keys.
 //!
-//! - [`seal`]: encrypting and decrypting.
-//! - [`key_file`]: the slots.
-//! - [`blob_segment`]: the form of the ciphertext files.
-//! - [`index`]: where each living payload is, in memory.
-//! - [`writer`]: storing and erasing, used by the one thread that writes.
-//! - [`keeper`]: overwriting what is erased and giving space back, in the background.
-//! - [`scan`], [`recovery`]: finding what is alive when the store is opened.
-//! - [`local`]: the store on its own, for a log that is elsewhere.
+//! - `seal`: encrypting and decrypting.
+//! - `key_file`: the slots.
+//! - `blob_segment`: the form of the ciphertext files.
+//! - `index`: where each living payload is, in memory.
+//! - `writer`: storing and erasing, used by the one thread that writes.
+//! - `keeper`: overwriting what is erased and giving space back, in the background.
+//! - `scan`, `recovery`: finding what is alive when the store is opened.
+//! - `local`: the store on its own, for a log that is elsewhere.
 //!
 //! # Order of durability
 //! 1. Ciphertext and key, side by side.

@@ -17,12 +17,12 @@
 //! The same holds for an append that was not answered while the process lives: its outcome is
 //! looked up before the next append to its stream.
 //!
-//! - [`connection_string`], [`connection`]: where the cluster is, and a client that recovers.
-//! - [`append`], [`batch_session`], [`stream_ends`]: appending fast, and exactly once.
-//! - [`reads`], [`follow`], [`subscription_guard`]: reading, and following without end.
-//! - [`payloads_in_line`]: the table above.
-//! - [`identity`]: which log the cluster holds.
-//! - [`failure`], [`convert`]: the crate's errors and events in our words.
+//! - `connection_string`, `connection`: where the cluster is, and a client that recovers.
+//! - `append`, `batch_session`, `stream_ends`: appending fast, and exactly once.
+//! - `reads`, `follow`, `subscription_guard`: reading, and following without end.
+//! - `payloads_in_line`: the table above.
+//! - `identity`: which log the cluster holds.
+//! - `failure`, `convert`: the crate's errors and events in our words.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
