@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use satpost_domain::{Position, Timestamp};
 use satpost_event_store::embedded::backup::{BackedUp, BackedUpFile};
 use satpost_event_store::embedded::restore::RestoreOptions;
+use satpost_event_store::storage::replace_file;
 use serde::{Deserialize, Serialize};
 
 use crate::log_checkpoints::LogCheckpoint;
-use crate::replace_file::replace_file;
 
 /// The name of the file.
 pub const FILE: &str = "manifest.json";

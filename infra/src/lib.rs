@@ -29,7 +29,6 @@ pub mod log_facade;
 pub mod outbox;
 pub mod processes;
 pub mod push;
-mod replace_file;
 pub mod server_keys;
 pub mod shutdown;
 pub mod snapshots;

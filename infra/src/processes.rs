@@ -11,11 +11,10 @@ use satpost_commands::Handler;
 use satpost_commands::processes::expiry::expire_mailboxes;
 use satpost_commands::processes::retirement;
 use satpost_domain::{Envelope, Position};
+use satpost_event_store::storage::replace_file;
 use satpost_projections::ReadModel;
 use satpost_projections::source::{EventSource, Item};
 use tokio_util::sync::CancellationToken;
-
-use crate::replace_file::replace_file;
 
 /// How often expired messages are looked for. They are gone for their recipients at most this late.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);

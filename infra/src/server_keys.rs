@@ -7,9 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use satpost_event_store::storage::replace_file;
 use zeroize::Zeroizing;
 
-use crate::replace_file::replace_file;
 use crate::system::SystemIds;
 
 const SIGNING_KEY_FILE: &str = "signing.key";

@@ -13,7 +13,10 @@ use rustix::io::Errno;
 #[cfg(any(test, feature = "testing"))]
 pub mod fault_storage;
 pub(crate) mod file_preparer;
+mod replace_file;
 pub(crate) mod sync_thread;
+
+pub use self::replace_file::replace_file;
 
 /// Why a data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -9,13 +9,13 @@ use indicatif::HumanBytes;
 use satpost_commands::ports::Clock as _;
 use satpost_domain::Position;
 use satpost_event_store::embedded::backup::{BackedUp, BackupOptions, backup};
+use satpost_event_store::storage::replace_file;
 use serde_json::json;
 
 use super::DataFolder;
 use super::progress::ByteProgress;
 use crate::backup_manifest::{self, BackupManifest};
 use crate::log_checkpoints::{self, LogCheckpoint};
-use crate::replace_file::replace_file;
 use crate::server_keys::ServerKeys;
 use crate::system::SystemClock;
 

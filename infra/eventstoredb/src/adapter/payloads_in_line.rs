@@ -7,15 +7,15 @@
 //! the last request of the process that ended can have reached the server, and destroyed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use satpost_commands::ports::LogError;
 use satpost_domain::{PayloadId, Position};
 use satpost_event_store::payload_store::PayloadStore;
+use satpost_event_store::storage::replace_file;
 use satpost_event_store::{LogIdentity, NewStoredEvent};
 use serde::{Deserialize, Serialize};
 
@@ -286,19 +286,4 @@ fn note_said(said: &mut HashMap<PayloadId, Said>, alive: &HashSet<PayloadId>, re
 fn ids_of(said: &HashMap<PayloadId, Said>, what: Said) -> Vec<PayloadId> {
     let found = said.iter().filter(|(_, said)| **said == what);
     found.map(|(id, _)| *id).collect()
-}
-
-/// After a crash the file is the old one or the new one, never a half.
-fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let partial = path.with_added_extension("partial");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

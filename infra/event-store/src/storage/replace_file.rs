@@ -10,7 +10,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The first failure; `path` is then as it was, or already new.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = path.with_added_extension("partial");
     let mut file = OpenOptions::new()
         .write(true)
