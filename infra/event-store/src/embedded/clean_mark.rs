@@ -19,7 +19,7 @@ use std::path::Path;
 
 use super::data_folder::LogId;
 use super::frame::ChainHash;
-use super::index_folder::replace;
+use super::index_folder::{is_left_over, replace};
 use crate::storage::{Access, OpenError, Storage, read_whole};
 
 /// The name of the file in the folder of the log.
@@ -98,6 +98,12 @@ pub(super) fn read(
         );
     }
     Ok(mark)
+}
+
+/// True for the mark, and for one that was being written when the process ended.
+pub(super) fn is_mark(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| stem == NAME)
+        && (path.extension().is_none() || is_left_over(path))
 }
 
 /// Removes the mark, durably.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Findings;
-use crate::embedded::segment;
+use crate::embedded::{clean_mark, segment};
 use crate::payload_store::{blob_segment, key_file};
 use crate::storage::file_preparer::FilePreparer;
 use crate::storage::{Disk, OpenError, Storage as _};
@@ -25,7 +25,10 @@ pub(in crate::embedded) fn segments(
         }
     }
     for path in others {
-        if !is_made_of_a_segment(&path, &segments) && !FilePreparer::is_left_over(&path) {
+        let belongs = is_made_of_a_segment(&path, &segments)
+            || FilePreparer::is_left_over(&path)
+            || clean_mark::is_mark(&path);
+        if !belongs {
             findings.add(&path, 0, "this file does not belong into the log");
         }
     }
