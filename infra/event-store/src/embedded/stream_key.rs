@@ -136,3 +136,20 @@ impl<V> Sharded<V> {
         &mut self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_gives_every_stream_its_own_key() {
+        let log_id = LogId::from_bytes([3; 16]);
+        let mut cache = KeyCache::new(&log_id);
+        let names: Vec<_> = (0..3 * CACHED_KEYS)
+            .map(|n| format!("mailbox-{n}"))
+            .collect();
+        for name in names.iter().chain(names.iter().rev()) {
+            assert_eq!(cache.get(name), StreamKey::new(&log_id, name), "{name}");
+        }
+    }
+}

@@ -107,6 +107,9 @@ async fn finds_nothing_in_a_log_as_it_was_written() {
     let at: Vec<_> = found.chains.iter().map(|(at, _)| at.major()).collect();
     assert_eq!(at, [0, 5, 12]);
     assert_eq!(found.chains[2].1, found.chain);
+    // And nothing in one that was closed in good order, which leaves a mark.
+    drop(store);
+    assert_eq!(verified(folder.path()).findings, []);
 }
 
 #[tokio::test]
