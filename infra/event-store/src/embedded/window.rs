@@ -43,6 +43,9 @@ impl Window {
         at: u64,
         needed: usize,
     ) -> io::Result<Option<&[u8]>> {
+        if at + needed as u64 > end {
+            return Ok(None);
+        }
         let held = self.start..self.start + self.held as u64;
         if !(held.start <= at && at + needed as u64 <= held.end) {
             let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
