@@ -7,7 +7,8 @@
 //!
 //! - [`contender`]: what is measured; [`embedded`] is ours, [`naive`] are loops to compare with.
 //! - [`workload`]: the load; [`contest`]: interleaved rounds of it, and what they say.
-//! - [`recovery`]: a process is killed under load; [`reads`]: opening, scanning, following.
+//! - [`recovery`]: a process is killed under load; [`reads`]: opening, scanning, following,
+//!   and what the tools do that go through all of it.
 //! - [`log_bench`]: all of it in one run; [`report`]: tables for people, lines for programs.
 
 #![allow(
@@ -39,6 +40,7 @@ pub mod naive;
 pub mod reads;
 pub mod recovery;
 pub mod report;
+mod sweeps;
 pub mod workload;
 
 /// Why a benchmark gives no figures.

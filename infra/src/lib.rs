@@ -26,6 +26,7 @@ pub mod event_log;
 pub mod log_checkpoints;
 mod log_engine;
 pub mod log_facade;
+mod open_files;
 pub mod outbox;
 pub mod processes;
 pub mod push;

@@ -48,6 +48,7 @@ use super::{
     StoredItem, check_bounds,
 };
 use crate::payload_store::index::PayloadIndex;
+use crate::payload_store::index::reading::ReadPayloadError;
 use crate::payload_store::keeper::SCRUB_EVERY;
 use crate::payload_store::{blob_segment, seal};
 
@@ -74,7 +75,7 @@ mod scan;
 mod segment;
 pub mod statistics;
 mod stream_history;
-mod stream_key;
+pub(crate) mod stream_key;
 #[cfg(test)]
 mod tests;
 pub mod verify;
@@ -396,8 +397,13 @@ impl EventStore for EmbeddedEventStore {
     async fn payload(&self, id: PayloadId) -> Result<Option<Vec<u8>>, LogError> {
         let payloads = self.shared.payloads.clone();
         blocking(move || {
-            payloads.read(id).map_err(|error| LogError::Fatal {
-                reason: error.to_string(),
+            payloads.read(id).map_err(|error| {
+                let reason = error.to_string();
+                match error {
+                    // The disk may answer the next time: nothing is known to be wrong.
+                    ReadPayloadError::Io { .. } => LogError::Unavailable { reason },
+                    ReadPayloadError::Damaged { .. } => LogError::Fatal { reason },
+                }
             })
         })
         .await

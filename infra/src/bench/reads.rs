@@ -16,6 +16,7 @@ use super::bench_folder::BenchFolder;
 use super::contest::median;
 use super::embedded::{blocking, event};
 use super::report::{Report, Steps};
+use super::sweeps::Sweeps;
 use super::workload::{Random, stream_name};
 
 /// How many events each stream has.
@@ -41,7 +42,7 @@ pub async fn run(
     let run = folder.fresh()?;
     let written = write(&run, events).await? as f64;
     steps.done();
-    let mut seen = Times::default();
+    let (mut seen, mut sweeps) = (Times::default(), Sweeps::default());
     for round in 1..=rounds {
         steps.begin(&format!("opening and reading, {round} of {rounds}"));
         seen.open.push(opened(&run).await?.0);
@@ -52,6 +53,7 @@ pub async fn run(
         seen.scan.push(written / scan(&store).await?);
         seen.follow.push(written / follow(&store).await?);
         blocking(move || drop(store)).await?;
+        sweeps.measure(&run).await?;
         steps.done();
     }
     let case = format!("a log of {written} events");
@@ -60,16 +62,13 @@ pub async fn run(
     report.figure(&case, "open", written / open, "events/s");
     if !seen.open_without_index.is_empty() {
         let without = median(seen.open_without_index);
-        report.compared(
-            &case,
-            "open without index files",
-            without * 1e3,
-            "ms",
-            open * 1e3,
-        );
+        let (metric, baseline) = ("open without index files", open * 1e3);
+        report.compared(&case, metric, without * 1e3, "ms", baseline);
+        report.figure(&case, "index files made", written / without, "events/s");
     }
     report.figure(&case, "read in pages", median(seen.scan), "events/s");
     report.figure(&case, "follow", median(seen.follow), "events/s");
+    sweeps.tell(&case, report);
     Ok(())
 }
 

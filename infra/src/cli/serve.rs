@@ -8,8 +8,8 @@ use figment::value::Value;
 
 use super::{EXIT_CONFIG, EXIT_LOG_FATAL, tell_error};
 use crate::config::{Config, LogLocation};
-use crate::telemetry;
 use crate::wiring::{self, ServeError};
+use crate::{open_files, telemetry};
 
 /// The flags of the server; what is not given comes from the environment, the file or the defaults.
 #[derive(Debug, Default, clap::Args)]
@@ -124,6 +124,7 @@ pub(super) fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
         }
     };
     telemetry::init(&config.logging)?;
+    open_files::raise_limit();
     // actix-web builds workers of its own; this runtime carries the rest.
     let outcome = actix_web::rt::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_multi_thread()

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::data_folder::{self, LogId};
 use super::frame::ChainHash;
-use super::segment::{self, SegmentHeader};
+use super::segment;
 use super::verify::{Findings, folder};
 use super::walk::{self, Walk};
 use crate::LogIdentity;
@@ -200,8 +200,7 @@ fn copy_log(
                 (file, next.previous)
             }
             None => {
-                let (file, chain, last) =
-                    copying.take_last(path, &target, inside, log_id, header)?;
+                let (file, chain, last) = copying.take_last(path, &target, inside, log_id)?;
                 head = last;
                 (file, chain)
             }
@@ -304,38 +303,33 @@ impl<'a> Copying<'a> {
         target: &Path,
         inside: PathBuf,
         log_id: &LogId,
-        header: &SegmentHeader,
     ) -> Result<(BackedUpFile, ChainHash, u64), CopyError> {
-        let mut bytes = Vec::new();
-        let file = walk::read_segment(path, &mut bytes)?;
-        let mut walk = Walk::start(log_id, header, &bytes);
+        let mut walk = Walk::open_whole(path, log_id)?;
         loop {
-            match walk.next() {
+            match walk.next()? {
                 Ok(Some(batch)) => batch
                     .visit(|_, _, _| Ok(()))
                     .map_err(|damage| damage.in_file(path))?,
                 Ok(None) => break,
                 Err(damage) => {
-                    let in_flight = walk
-                        .is_in_flight(&file)
-                        .map_err(OpenError::io("read", path))?;
-                    if !in_flight && walk.batch_follows() {
+                    if !walk.is_in_flight()? && walk.batch_follows()? {
                         return Err(damage.in_file(path).into());
                     }
                     break;
                 }
             }
         }
-        file.sync_data().map_err(OpenError::io("sync", path))?;
-        let copied = &bytes[..walk.at];
+        walk.sync()?;
+        self.advance(walk.len);
+        let place = walk.place;
+        let copied = walk.bytes()?;
         write_new(target, copied)?;
-        self.advance(bytes.len() as u64);
         let file = BackedUpFile {
             path: inside,
             bytes: copied.len() as u64,
             sha256: Some(Sha256::digest(copied).into()),
         };
-        Ok((file, walk.chain, walk.head()))
+        Ok((file, place.chain, place.head()))
     }
 
     /// Copies a file as long as it is now.

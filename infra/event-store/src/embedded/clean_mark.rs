@@ -19,7 +19,7 @@ use std::path::Path;
 
 use super::data_folder::LogId;
 use super::frame::ChainHash;
-use super::index_folder::replace;
+use super::index_folder::{is_left_over, replace};
 use crate::storage::{Access, OpenError, Storage, read_whole};
 
 /// The name of the file in the folder of the log.
@@ -27,12 +27,6 @@ const NAME: &str = "clean";
 const MAGIC: &[u8; 8] = b"SATPEND\n";
 const VERSION: u32 = 1;
 const BYTES: usize = 84;
-
-/// Whether this is the name of the mark, or of one that was being written.
-pub(super) fn is_named_so(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.split('.').next() == Some(NAME))
-}
 
 /// Where the log ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +98,12 @@ pub(super) fn read(
         );
     }
     Ok(mark)
+}
+
+/// True for the mark, and for one that was being written when the process ended.
+pub(super) fn is_mark(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| stem == NAME)
+        && (path.extension().is_none() || is_left_over(path))
 }
 
 /// Removes the mark, durably.

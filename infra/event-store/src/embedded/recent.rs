@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 
 use satpost_domain::PayloadId;
 
-use super::stream_key::{Sharded, StreamKey};
+use super::stream_key::{RandomKeys, Sharded, StreamKey};
 
 /// The events of one segment. An event is named by its ordinal: how many of the segment's events
 /// are before it.
@@ -16,7 +16,7 @@ pub(super) struct Recent {
     /// Where the record of each event starts.
     offsets: Vec<u32>,
     streams: Sharded<RecentStream>,
-    payloads: HashMap<PayloadId, PayloadState>,
+    payloads: HashMap<PayloadId, PayloadState, RandomKeys>,
 }
 
 /// What a frame says about payloads. All stores come before all erasures.
@@ -89,7 +89,7 @@ impl Recent {
         &self.streams
     }
 
-    pub(super) fn payloads(&self) -> &HashMap<PayloadId, PayloadState> {
+    pub(super) fn payloads(&self) -> &HashMap<PayloadId, PayloadState, RandomKeys> {
         &self.payloads
     }
 

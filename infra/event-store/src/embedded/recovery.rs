@@ -94,7 +94,7 @@ pub(super) fn recover(
 
 /// Reads all segments.
 fn read(loading: &Loading<'_>, mark: Option<&CleanMark>) -> Result<Recovered, Failure> {
-    let (mut index, mut living) = (Index::default(), Living::new());
+    let (mut index, mut living) = (Index::default(), Living::default());
     let (mut untrimmed, mut rebuilt) = (Vec::new(), Rebuilt::default());
     let threads = loading::threads();
     let full = loading.segments.len() - 1;

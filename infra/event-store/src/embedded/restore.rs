@@ -116,8 +116,8 @@ pub fn restore(
         chain: [0; 32],
         head: 0,
         bytes: 0,
-        living: Living::new(),
-        living_in_the_end: Living::new(),
+        living: Living::default(),
+        living_in_the_end: Living::default(),
     };
     copy_log(options, &log_id, &paths, &mut cut, &mut copying)?;
     let target_payloads = options.target.join(payload_store::FOLDER);
@@ -154,14 +154,13 @@ struct Cut {
 }
 
 impl Cut {
-    /// Takes a batch; `walk` stands behind it.
-    fn take(&mut self, batch: &WalkedBatch<'_>, walk: &Walk<'_>) -> Result<(), walk::Damage> {
+    fn take(&mut self, batch: &WalkedBatch<'_>) -> Result<(), walk::Damage> {
         batch.follow_payloads(&mut self.living_in_the_end)?;
-        self.is_over |= walk.head() > self.to;
+        self.is_over |= batch.head() > self.to;
         if !self.is_over {
             batch.follow_payloads(&mut self.living)?;
-            self.chain = walk.chain;
-            self.head = walk.head();
+            self.chain = batch.parts.hash;
+            self.head = batch.head();
         }
         Ok(())
     }
@@ -176,7 +175,6 @@ fn copy_log(
 ) -> Result<(), CopyError> {
     let folder = options.target.join(segment::FOLDER);
     backup::make_folder(&folder)?;
-    let mut bytes = Vec::new();
     let (mut first, mut chain) = (1, [0; 32]);
     for (number, path) in (1..).zip(paths) {
         let expected = SegmentHeader {
@@ -185,26 +183,25 @@ fn copy_log(
             previous: chain,
         };
         let was_over = cut.is_over;
-        walk::read_segment(path, &mut bytes)?;
-        if SegmentHeader::decode(log_id, &bytes) != Some(expected) {
+        let mut walk = Walk::open_whole(path, log_id)?;
+        if walk.header != Some(expected) {
             let reason = "this is not the segment that follows, or its header is damaged";
             return Err(walk::Damage::new(0, reason).in_file(path).into());
         }
-        let mut walk = Walk::start(log_id, &expected, &bytes);
-        let mut end = walk.at;
+        let mut end = walk.place.at;
         let damaged = |damage: walk::Damage| CopyError::from(damage.in_file(path));
-        while let Some(batch) = walk.next().map_err(damaged)? {
-            cut.take(&batch, &walk).map_err(damaged)?;
+        while let Some(batch) = walk.next()?.map_err(damaged)? {
+            cut.take(&batch).map_err(damaged)?;
             if !cut.is_over {
-                end = walk.at;
+                end = batch.start + batch.header.length;
             }
         }
         if !was_over {
-            backup::write_new(&segment::path(&folder, number), &bytes[..end])?;
+            backup::write_new(&segment::path(&folder, number), &walk.bytes()?[..end])?;
             cut.bytes += end as u64;
         }
-        copying.advance(bytes.len() as u64);
-        (first, chain) = (walk.next_position, walk.chain);
+        copying.advance(walk.len);
+        (first, chain) = (walk.place.next_position, walk.place.chain);
     }
     backup::sync_folder(&folder)?;
     check_end(options, paths, first - 1, chain)

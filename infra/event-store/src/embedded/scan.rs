@@ -9,12 +9,9 @@ use super::frame::{self, ChainHash, FrameHeader, FrameParts};
 use super::recent::{PayloadState, Recent};
 use super::record::Record;
 use super::segment::{HEADER_BYTES, SegmentFile};
-use super::stream_key::StreamKey;
-use super::window::Window;
-use crate::storage::{OpenError, StorageFile};
-
-/// How much of a full segment is in memory at once; more for a frame that is larger.
-const WINDOW_BYTES: usize = 512 * 1024;
+use super::stream_key::{KeyCache, StreamKey};
+use super::window::{WINDOW_BYTES, Window};
+use crate::storage::OpenError;
 
 /// What is known of a segment up to the end of a frame.
 pub(super) struct Scan {
@@ -28,6 +25,7 @@ pub(super) struct Scan {
     pub(super) end: u64,
     /// The events of one frame, used again and again.
     found: Vec<FoundEvent>,
+    keys: KeyCache,
 }
 
 struct FoundEvent {
@@ -65,6 +63,7 @@ impl Scan {
             last_frame: None,
             end: HEADER_BYTES as u64,
             found: Vec::new(),
+            keys: KeyCache::new(log_id),
         }
     }
 
@@ -109,7 +108,7 @@ impl Scan {
                 Record::decode(rest).map_err(|_| "the checksum of an event is wrong")?;
             rest = behind;
             self.found.push(FoundEvent {
-                key: StreamKey::new(&self.log_id, record.stream),
+                key: self.keys.get(record.stream),
                 revision: record.revision.0,
                 offset: u32::try_from(before).map_err(|_| "a segment is too large")?,
                 payload: record.payload,
@@ -146,23 +145,23 @@ pub(super) fn full_segment(
     next: &Arc<SegmentFile>,
 ) -> Result<Scan, OpenError> {
     let (file, path) = (&*segment.file, &segment.path);
-    let read = || OpenError::io("read", path);
-    let len = file.len().map_err(read())?;
+    let read = |error| OpenError::io("read", path)(error);
+    let len = file.len().map_err(read)?;
     let mut window = Window::new(WINDOW_BYTES);
     let mut scan = Scan::new(log_id, segment);
     while scan.end < len {
         let at = scan.end;
         let header = window
             .bytes_at(file, len, at, frame::HEADER_BYTES)
-            .map_err(read())?
+            .map_err(read)?
             .and_then(|bytes| FrameHeader::decode(log_id, bytes));
         let length = header.map_or(frame::HEADER_BYTES, |header| header.length);
-        let outcome = match window.bytes_at(file, len, at, length).map_err(read())? {
+        let outcome = match window.bytes_at(file, len, at, length).map_err(read)? {
             Some(bytes) => scan.frame(bytes, false),
             None => Err(FrameFault::NotWhole("a batch ends behind its segment")),
         };
         if let Err(fault) = outcome {
-            if header.is_none() && only_zeros(file, at, len).map_err(read())? {
+            if header.is_none() && window.find_content(file, len, at).map_err(read)?.is_none() {
                 break;
             }
             return Err(segment.damaged(at, fault.reason()));
@@ -177,7 +176,7 @@ pub(super) fn full_segment(
     // Either the hash at the end of this segment is damaged, or the next one is not the next.
     if let Some(at) = scan.last_frame {
         let length = usize::try_from(scan.end - at).unwrap_or(usize::MAX);
-        let bytes = window.bytes_at(file, len, at, length).map_err(read())?;
+        let bytes = window.bytes_at(file, len, at, length).map_err(read)?;
         let parts = bytes.and_then(|bytes| {
             let header = FrameHeader::decode(log_id, bytes)?;
             FrameParts::split(&header, bytes)
@@ -187,21 +186,4 @@ pub(super) fn full_segment(
         }
     }
     Err(next.damaged(0, "this is not the segment that follows"))
-}
-
-/// Whether nothing but zeros is in a part of a file.
-fn only_zeros(file: &dyn StorageFile, from: u64, to: u64) -> std::io::Result<bool> {
-    let mut window = Window::new(WINDOW_BYTES);
-    let mut at = from;
-    while at < to {
-        let length = usize::try_from(to - at).unwrap_or(usize::MAX);
-        let length = length.min(WINDOW_BYTES);
-        match window.bytes_at(file, to, at, length)? {
-            Some(bytes) if bytes.iter().all(|byte| *byte == 0) => at += length as u64,
-            // Trimmed in the meantime by the process that writes.
-            None => return Ok(true),
-            Some(_) => return Ok(false),
-        }
-    }
-    Ok(true)
 }

@@ -87,21 +87,19 @@ pub fn statistics(
     let sizes = |path: &PathBuf| super::backup::length(path);
     let total: u64 = segments.values().map(sizes).sum();
     let mut found = Statistics::empty(log_id.identity(), &log, &segments)?;
-    let (mut living, mut bytes, mut done) = (Living::new(), Vec::new(), 0);
+    let (mut living, mut done) = (Living::default(), 0);
     for (number, path) in &segments {
-        let header = walk::read_header(path, &log_id)?;
-        let file = walk::read_segment(path, &mut bytes)?;
-        let mut walk = Walk::start(&log_id, &header, &bytes).with_checksums_only();
+        let mut walk = Walk::open(path, &log_id)?.with_checksums_only();
+        if walk.header.is_none() {
+            return Err(Damage::new(0, "this is not a segment of this log").in_file(path));
+        }
         loop {
-            let batch = match walk.next() {
+            let batch = match walk.next()? {
                 Ok(Some(batch)) => batch,
                 Ok(None) => break,
                 Err(damage) => {
-                    let is_end = segments.keys().last() == Some(number)
-                        && (walk
-                            .is_in_flight(&file)
-                            .map_err(OpenError::io("read", path))?
-                            || !walk.batch_follows());
+                    let is_last = segments.keys().last() == Some(number);
+                    let is_end = is_last && (walk.is_in_flight()? || !walk.batch_follows()?);
                     if is_end {
                         break;
                     }
@@ -111,14 +109,14 @@ pub fn statistics(
             found.batches += 1;
             batch
                 .visit(|position, at, record| {
-                    found.count(position, at, &record, position == walk.head())
+                    found.count(position, at, &record, position == batch.head())
                 })
                 .and_then(|()| batch.follow_payloads(&mut living))
                 .map_err(|damage| damage.in_file(path))?;
         }
-        found.head = Position::new(walk.head(), 0);
-        found.chain = walk.chain;
-        done += bytes.len() as u64;
+        found.head = Position::new(walk.place.head(), 0);
+        found.chain = walk.place.chain;
+        done += walk.len;
         progress(done.min(total), total);
     }
     let lost = lost_payloads::read(&folder, &log_id)?.take_out_of(&mut living);
@@ -194,7 +192,7 @@ impl Statistics {
         let mut sizes: HashMap<PayloadId, u64> = HashMap::new();
         let mut all = 0;
         for (_, path) in folder::blobs(folder, &mut Findings::default())? {
-            if walk::read_segment(&path, &mut bytes).is_err() {
+            if walk::read_file(&path, &mut bytes).is_err() {
                 continue;
             }
             all += bytes.len() as u64;

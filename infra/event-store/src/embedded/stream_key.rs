@@ -44,9 +44,48 @@ impl StreamKey {
     }
 }
 
-/// The key is a hash already.
+/// How many keys a cache remembers.
+const CACHED_KEYS: usize = 4096;
+
+/// The keys of the streams that were met last. To make a key takes as long as everything else that
+/// is done with an event when a segment is read.
+pub(super) struct KeyCache {
+    log_id: LogId,
+    /// Each name has one place, which it shares with others.
+    places: Vec<Option<(String, StreamKey)>>,
+}
+
+impl KeyCache {
+    pub(super) fn new(log_id: &LogId) -> Self {
+        Self {
+            log_id: *log_id,
+            places: vec![None; CACHED_KEYS],
+        }
+    }
+
+    /// The key of a stream.
+    pub(super) fn get(&mut self, stream: &str) -> StreamKey {
+        let place = &mut self.places[crc32c::crc32c(stream.as_bytes()) as usize % CACHED_KEYS];
+        match place {
+            Some((name, key)) if name == stream => *key,
+            _ => {
+                let key = StreamKey::new(&self.log_id, stream);
+                let (name, known) = place.get_or_insert_with(|| (String::new(), key));
+                name.clear();
+                name.push_str(stream);
+                *known = key;
+                key
+            }
+        }
+    }
+}
+
+/// For keys of which nobody can choose the last bytes: hashes, and ids that the server draws.
 #[derive(Default)]
-pub(super) struct KeyHasher(u64);
+pub(crate) struct KeyHasher(u64);
+
+/// Tables by such keys.
+pub(crate) type RandomKeys = BuildHasherDefault<KeyHasher>;
 
 impl Hasher for KeyHasher {
     fn finish(&self) -> u64 {
@@ -64,7 +103,7 @@ impl Hasher for KeyHasher {
 }
 
 /// A table by stream.
-pub(super) type ByStream<V> = HashMap<StreamKey, V, BuildHasherDefault<KeyHasher>>;
+pub(super) type ByStream<V> = HashMap<StreamKey, V, RandomKeys>;
 
 /// A table by stream that is never moved as a whole.
 pub(super) struct Sharded<V>(Vec<ByStream<V>>);
@@ -95,5 +134,22 @@ impl<V> Sharded<V> {
 
     pub(super) fn shards_mut(&mut self) -> &mut [ByStream<V>] {
         &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_gives_every_stream_its_own_key() {
+        let log_id = LogId::from_bytes([3; 16]);
+        let mut cache = KeyCache::new(&log_id);
+        let names: Vec<_> = (0..3 * CACHED_KEYS)
+            .map(|n| format!("mailbox-{n}"))
+            .collect();
+        for name in names.iter().chain(names.iter().rev()) {
+            assert_eq!(cache.get(name), StreamKey::new(&log_id, name), "{name}");
+        }
     }
 }

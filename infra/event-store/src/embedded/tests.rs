@@ -157,6 +157,28 @@ async fn acknowledges_nothing_after_a_failed_write_and_loses_nothing_before_it()
     fail_each(Fault::Write).await;
 }
 
+#[tokio::test]
+async fn a_payload_that_could_not_be_read_once_is_read_the_next_time() {
+    let (folder, storage) = (tempfile::tempdir().unwrap(), FaultStorage::default());
+    let store = open_on(&folder, &storage);
+    let appended = store
+        .append(&stream(), after(0), vec![event(0)], vec![])
+        .await;
+    appended.unwrap();
+    // The ciphertext, then the key.
+    for reads in 0..2 {
+        storage.fail_read_after(reads);
+        let failed = store.payload(payload_id(0)).await;
+        assert!(
+            matches!(failed, Err(LogError::Unavailable { .. })),
+            "{failed:?}"
+        );
+        assert!(!storage.is_armed());
+        let payload = store.payload(payload_id(0)).await.unwrap();
+        assert_eq!(payload, Some(vec![0; 40_000]));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn takes_nothing_while_the_disk_is_full_and_goes_on_when_there_is_room() {
     let (folder, storage) = (tempfile::tempdir().unwrap(), FaultStorage::default());

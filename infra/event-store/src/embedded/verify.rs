@@ -40,7 +40,7 @@ pub struct VerifyOptions {
     pub from: Option<Position>,
     /// At which positions the chain is wanted, to compare it with checkpoints.
     pub chains_at: Vec<Position>,
-    /// How many segments are verified at the same time, each in a buffer of its size.
+    /// How many segments are verified at the same time.
     pub threads: usize,
 }
 
@@ -215,11 +215,12 @@ fn verify_segments(
     let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
     let (sender, reports) = mpsc::sync_channel(threads);
     let work = |sender: mpsc::SyncSender<_>| {
-        let mut buffer = Vec::new();
         while let Some((number, path)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let report = segment_check::check(scope, **number, path, &mut buffer);
-            let bytes = done.fetch_add(buffer.len() as u64, Ordering::Relaxed);
-            progress((bytes + buffer.len() as u64).min(total), total);
+            let report = segment_check::check(scope, **number, path).map(|(report, bytes)| {
+                let bytes = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+                progress(bytes.min(total), total);
+                report
+            });
             if sender.send(report).is_err() {
                 break;
             }

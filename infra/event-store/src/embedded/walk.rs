@@ -1,10 +1,10 @@
-//! Walks over the batches of a segment in memory and checks each of them, for tools that read the
-//! whole log: nothing is opened, nothing is changed, and a writer may be at work beside them.
+//! Walks over the batches of a segment and checks each of them, for tools that read the whole log:
+//! nothing is changed, and a writer may be at work beside them.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use satpost_domain::PayloadId;
@@ -13,8 +13,9 @@ use super::data_folder::LogId;
 use super::frame::{self, ChainHash, FrameHeader, FrameParts};
 use super::record::{Record, RecordError};
 use super::segment::{self, SegmentHeader};
+use super::window::{WINDOW_BYTES, Window};
 use crate::payload_store::recovery::Living;
-use crate::storage::OpenError;
+use crate::storage::{OpenError, StorageFile};
 
 /// How often and how long the end of the last segment is waited for.
 const IN_FLIGHT_TRIES: usize = 50;
@@ -53,35 +54,73 @@ pub(super) struct WalkedBatch<'a> {
     pub(super) parts: FrameParts<'a>,
 }
 
-/// A place between two batches, and what follows it in memory.
-#[derive(Clone)]
-pub(super) struct Walk<'a> {
-    log_id: &'a LogId,
-    bytes: &'a [u8],
-    /// Where `bytes` start in the file.
-    base: usize,
-    /// Where the next batch starts in the file.
+/// A place between two batches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Where in the file the next batch starts.
     pub(super) at: usize,
     /// The hash that stands for everything before.
     pub(super) chain: ChainHash,
     /// The position of the next event.
     pub(super) next_position: u64,
+}
+
+impl Place {
+    /// The position of the last event before this place.
+    pub(super) fn head(&self) -> u64 {
+        self.next_position - 1
+    }
+}
+
+/// A segment that is read batch by batch.
+pub(super) struct Walk<'a> {
+    log_id: &'a LogId,
+    path: Arc<Path>,
+    file: Arc<File>,
+    /// How long the file was when it was opened.
+    pub(super) len: u64,
+    window: Window,
+    /// Nothing when it is not a segment of this log. Then nothing else here has a meaning.
+    pub(super) header: Option<SegmentHeader>,
+    /// How far it was read.
+    pub(super) place: Place,
     /// Whether hashes are computed, beside the checksums.
     hashes: bool,
 }
 
 impl<'a> Walk<'a> {
-    /// The first batch of a segment whose `header` was decoded.
-    pub(super) fn start(log_id: &'a LogId, header: &SegmentHeader, bytes: &'a [u8]) -> Self {
-        Self {
+    /// Opens a segment; its first batch comes next.
+    pub(super) fn open(path: &Path, log_id: &'a LogId) -> Result<Self, OpenError> {
+        Self::open_in(path, log_id, Window::new(WINDOW_BYTES))
+    }
+
+    /// The same, with all of it in memory for [`Self::bytes`].
+    pub(super) fn open_whole(path: &Path, log_id: &'a LogId) -> Result<Self, OpenError> {
+        Self::open_in(path, log_id, Window::new(usize::MAX))
+    }
+
+    fn open_in(path: &Path, log_id: &'a LogId, mut window: Window) -> Result<Self, OpenError> {
+        let file = File::open(path).map_err(OpenError::io("open", path))?;
+        let read = || OpenError::io("read", path);
+        let len = file.len().map_err(read())?;
+        let header = window
+            .bytes_at(&file, len, 0, segment::HEADER_BYTES)
+            .map_err(read())?
+            .and_then(|bytes| SegmentHeader::decode(log_id, bytes));
+        Ok(Self {
             log_id,
-            bytes,
-            base: 0,
-            at: segment::HEADER_BYTES,
-            chain: header.previous,
-            next_position: header.first,
+            path: path.into(),
+            file: Arc::new(file),
+            len,
+            window,
+            header,
+            place: Place {
+                at: segment::HEADER_BYTES,
+                chain: header.map_or([0; 32], |header| header.previous),
+                next_position: header.map_or(1, |header| header.first),
+            },
             hashes: true,
-        }
+        })
     }
 
     /// Leaves the hashes out.
@@ -90,45 +129,58 @@ impl<'a> Walk<'a> {
         self
     }
 
-    /// The same place, seen in bytes that were read again from there on.
-    fn again(&self, bytes: &'a [u8]) -> Self {
+    /// The same place, with a new look at the file.
+    fn again(&self) -> Self {
         Self {
-            bytes,
-            base: self.at,
-            ..self.clone()
+            path: Arc::clone(&self.path),
+            file: Arc::clone(&self.file),
+            window: Window::new(0),
+            ..*self
         }
     }
 
-    fn rest(&self) -> &'a [u8] {
-        self.bytes.get(self.at - self.base..).unwrap_or_default()
+    /// What was read of a segment that is in memory as a whole, through the last batch.
+    pub(super) fn bytes(&mut self) -> Result<&[u8], OpenError> {
+        let bytes = self
+            .window
+            .bytes_at(&*self.file, self.len, 0, self.place.at)
+            .map_err(OpenError::io("read", &self.path))?;
+        Ok(bytes.unwrap_or_default())
+    }
+
+    /// Makes what is in the file durable.
+    pub(super) fn sync(&self) -> Result<(), OpenError> {
+        let synced = self.file.sync_data();
+        synced.map_err(OpenError::io("sync", &self.path))
     }
 
     /// The next batch; nothing when only zeros follow.
-    pub(super) fn next(&mut self) -> Result<Option<WalkedBatch<'a>>, Damage> {
-        let rest = self.rest();
-        let Some(header) = FrameHeader::decode(self.log_id, rest) else {
-            return match rest.iter().position(|byte| *byte != 0) {
-                None => Ok(None),
-                Some(at) if rest.starts_with(self.log_id.batch_magic()) || at < 8 => {
-                    Err(Damage::new(
-                        self.at,
-                        "the header of a batch is not there or its checksum is wrong",
-                    ))
-                }
-                Some(at) => Err(Damage::new(
-                    self.at + at,
-                    "there are bytes behind the end of the log",
-                )),
-            };
+    pub(super) fn next(&mut self) -> Result<Result<Option<WalkedBatch<'_>>, Damage>, OpenError> {
+        let path = Arc::clone(&self.path);
+        let read = self.read_next();
+        read.map_err(|error| OpenError::io("read", &path)(error))
+    }
+
+    fn read_next(&mut self) -> io::Result<Result<Option<WalkedBatch<'_>>, Damage>> {
+        let (start, at) = (self.place.at, self.place.at as u64);
+        let header = self
+            .window
+            .bytes_at(&*self.file, self.len, at, frame::HEADER_BYTES)?
+            .and_then(|bytes| FrameHeader::decode(self.log_id, bytes));
+        let Some(header) = header else {
+            return Ok(self.damage_behind_the_end()?.map_or(Ok(None), Err));
         };
-        let wrong = |reason: &str| Err(Damage::new(self.at, reason));
-        if header.previous != self.chain {
+        let wrong = |reason: &str| Ok(Err(Damage::new(start, reason)));
+        if header.previous != self.place.chain {
             return wrong("a batch does not carry the hash of the batch before it");
         }
-        if header.first_position != self.next_position {
+        if header.first_position != self.place.next_position {
             return wrong("the positions of a batch do not follow those before it");
         }
-        let Some(parts) = FrameParts::split(&header, rest) else {
+        let bytes = self
+            .window
+            .bytes_at(&*self.file, self.len, at, header.length)?;
+        let Some(parts) = bytes.and_then(|bytes| FrameParts::split(&header, bytes)) else {
             return wrong("a batch is not whole or its list of erased payloads is damaged");
         };
         if header.events == 0 && parts.erased.is_empty() {
@@ -137,31 +189,48 @@ impl<'a> Walk<'a> {
         if self.hashes && !parts.hash_is_right() {
             return wrong("the hash of a batch is not that of its bytes");
         }
-        let batch = WalkedBatch {
-            start: self.at,
+        self.place = Place {
+            at: start + header.length,
+            chain: parts.hash,
+            next_position: header.first_position + u64::from(header.events),
+        };
+        Ok(Ok(Some(WalkedBatch {
+            start,
             header,
             parts,
+        })))
+    }
+
+    /// Where no header of a batch is, only zeros may follow.
+    fn damage_behind_the_end(&mut self) -> io::Result<Option<Damage>> {
+        let start = self.place.at as u64;
+        let found = self.window.find_content(&*self.file, self.len, start)?;
+        let Some(found) = found else {
+            return Ok(None);
         };
-        self.at += header.length;
-        self.chain = batch.parts.hash;
-        self.next_position += u64::from(header.events);
-        Ok(Some(batch))
+        let looks_like_a_batch = found - start < self.log_id.batch_magic().len() as u64;
+        Ok(Some(if looks_like_a_batch {
+            Damage::new(
+                self.place.at,
+                "the header of a batch is not there or its checksum is wrong",
+            )
+        } else {
+            Damage {
+                offset: found,
+                reason: "there are bytes behind the end of the log".to_owned(),
+            }
+        }))
     }
 
-    /// The position of the last event before this place.
-    pub(super) fn head(&self) -> u64 {
-        self.next_position - 1
-    }
-
-    /// Whether what seemed damaged at this place, read from `file`, is a batch that was just being
-    /// written: it is whole a moment later.
+    /// Whether what seemed damaged at this place is a batch that was just being written: it is
+    /// whole a moment later.
     #[allow(
         clippy::disallowed_methods,
         reason = "waits for another process, which cannot tell when it is done"
     )]
-    pub(super) fn is_in_flight(&self, file: &File) -> io::Result<bool> {
+    pub(super) fn is_in_flight(&self) -> Result<bool, OpenError> {
         // What is followed by another batch was whole before that one was begun: one look is enough.
-        let tries = if self.batch_follows() {
+        let tries = if self.batch_follows()? {
             1
         } else {
             IN_FLIGHT_TRIES
@@ -170,40 +239,36 @@ impl<'a> Walk<'a> {
             if attempt > 0 {
                 std::thread::sleep(IN_FLIGHT_PAUSE);
             }
-            let bytes = self.read_batch(file)?;
-            let here: Walk<'_> = self.clone();
-            if matches!(here.again(&bytes).next(), Ok(Some(_))) {
+            if matches!(self.again().next()?, Ok(Some(_))) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Reads the batch at this place anew, or its header when that is not right.
-    fn read_batch(&self, file: &File) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        read_from(file, self.at as u64, frame::HEADER_BYTES, &mut bytes)?;
-        if let Some(header) = FrameHeader::decode(self.log_id, &bytes) {
-            read_from(file, self.at as u64, header.length, &mut bytes)?;
-        }
-        Ok(bytes)
-    }
-
     /// Whether a whole header of a batch comes later: then what is here was durable once and cannot
     /// be a batch that was never finished.
-    pub(super) fn batch_follows(&self) -> bool {
-        let mut rest = self.rest().get(1..).unwrap_or_default();
+    pub(super) fn batch_follows(&self) -> Result<bool, OpenError> {
+        let mut bytes = Vec::new();
+        read_from(&self.file, self.place.at as u64 + 1, &mut bytes)
+            .map_err(OpenError::io("read", &self.path))?;
+        let mut rest = bytes.as_slice();
         while let Some(at) = frame::find(rest, self.log_id.batch_magic()) {
             if FrameHeader::decode(self.log_id, &rest[at..]).is_some() {
-                return true;
+                return Ok(true);
             }
             rest = &rest[at + 1..];
         }
-        false
+        Ok(false)
     }
 }
 
 impl<'a> WalkedBatch<'a> {
+    /// The position of its last event; of the one before it when it has none.
+    pub(super) fn head(&self) -> u64 {
+        self.header.first_position + u64::from(self.header.events) - 1
+    }
+
     /// Visits the events: position, place in the file, content.
     pub(super) fn visit(
         &self,
@@ -258,28 +323,18 @@ impl<'a> WalkedBatch<'a> {
     }
 }
 
-/// Opens a segment and reads all of it into a buffer that is used again and again.
-pub(super) fn read_segment(path: &Path, bytes: &mut Vec<u8>) -> Result<File, OpenError> {
+/// Reads a whole file into a buffer that is used again and again.
+pub(super) fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), OpenError> {
     let file = File::open(path).map_err(OpenError::io("open", path))?;
-    read_from(&file, 0, usize::MAX, bytes).map_err(OpenError::io("read", path))?;
-    Ok(file)
+    read_from(&file, 0, bytes).map_err(OpenError::io("read", path))
 }
 
-fn read_from(file: &File, start: u64, max: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let length = file.metadata()?.len().saturating_sub(start);
-    let length = usize::try_from(length).map_err(io::Error::other)?;
-    bytes.resize(length.min(max), 0);
-    let mut done = 0;
-    while done < bytes.len() {
-        match file.read_at(&mut bytes[done..], start + done as u64) {
-            // A full segment may be trimmed while it is read.
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(done);
+fn read_from(file: &File, start: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let length = file.len()?.saturating_sub(start);
+    bytes.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+    // A full segment may be trimmed while it is read.
+    let read = StorageFile::read_at(file, bytes, start)?;
+    bytes.truncate(read);
     Ok(())
 }
 
@@ -287,8 +342,8 @@ fn read_from(file: &File, start: u64, max: usize, bytes: &mut Vec<u8>) -> io::Re
 pub(super) fn read_header(path: &Path, log_id: &LogId) -> Result<SegmentHeader, OpenError> {
     let file = File::open(path).map_err(OpenError::io("open", path))?;
     let mut bytes = [0; segment::HEADER_BYTES];
-    file.read_exact_at(&mut bytes, 0)
+    let read = StorageFile::read_at(&file, &mut bytes, 0)
         .map_err(OpenError::io("read the header of", path))?;
-    SegmentHeader::decode(log_id, &bytes)
+    SegmentHeader::decode(log_id, &bytes[..read])
         .ok_or_else(|| Damage::new(0, "this is not a segment of this log").in_file(path))
 }

@@ -15,7 +15,7 @@ use crate::embedded::data_folder::LogId;
 use crate::storage::StorageFile;
 
 pub(crate) mod places;
-mod reading;
+pub(crate) mod reading;
 
 /// Where a payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

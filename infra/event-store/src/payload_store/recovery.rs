@@ -20,10 +20,12 @@ use super::key_file::{self, FoundKeys, KeyFile};
 use super::scan::{Found, Rule, scan};
 use super::writer::{PayloadWriter, PayloadWriterParts};
 use crate::embedded::data_folder::LogId;
+use crate::embedded::stream_key::RandomKeys;
 use crate::storage::{Access, OpenError, Storage, read_whole};
 
-/// The payloads that the log says are alive, each with the position of its event.
-pub(crate) type Living = HashMap<PayloadId, u64>;
+/// The payloads that the log says are alive, each with the position of its event. Their ids are drawn
+/// by the server.
+pub(crate) type Living = HashMap<PayloadId, u64, RandomKeys>;
 
 /// How often the folder is read again while another process changes it.
 const RACE_RETRIES: usize = 5;

@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use super::{Access, Disk, Storage, StorageFile};
 
-/// The real disk, until the chosen write or sync comes.
+/// The real disk, until the chosen read, write or sync comes.
 #[derive(Clone, Default)]
 pub struct FaultStorage {
     faults: Arc<Faults>,
 }
 
 struct Faults {
-    /// Counts down to the write that fails. Below zero none does.
+    /// Counts down to the read that fails. Below zero none does.
+    reads_left: AtomicI64,
+    /// The same for writes.
     writes_left: AtomicI64,
     /// The same for syncs.
     syncs_left: AtomicI64,
@@ -29,6 +31,7 @@ const ENOSPC: i32 = 28;
 impl Default for Faults {
     fn default() -> Self {
         Self {
+            reads_left: AtomicI64::new(-1),
             writes_left: AtomicI64::new(-1),
             syncs_left: AtomicI64::new(-1),
             full: AtomicBool::new(false),
@@ -37,6 +40,11 @@ impl Default for Faults {
 }
 
 impl FaultStorage {
+    /// Lets `count` more reads succeed and the one after them fail.
+    pub fn fail_read_after(&self, count: i64) {
+        self.faults.reads_left.store(count, Ordering::SeqCst);
+    }
+
     /// Lets `count` more writes succeed and the one after them fail.
     pub fn fail_write_after(&self, count: i64) {
         self.faults.writes_left.store(count, Ordering::SeqCst);
@@ -50,7 +58,13 @@ impl FaultStorage {
     /// Whether a failure was ordered that has not come yet.
     #[must_use]
     pub fn is_armed(&self) -> bool {
-        let left = [&self.faults.writes_left, &self.faults.syncs_left];
+        let Faults {
+            reads_left,
+            writes_left,
+            syncs_left,
+            ..
+        } = &*self.faults;
+        let left = [reads_left, writes_left, syncs_left];
         left.iter().any(|left| left.load(Ordering::SeqCst) >= 0)
     }
 
@@ -122,6 +136,7 @@ struct FaultFile {
 
 impl StorageFile for FaultFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        Faults::count_down(&self.faults.reads_left)?;
         self.file.read_at(bytes, offset)
     }
 

@@ -25,10 +25,10 @@ pub(in crate::embedded) fn segments(
         }
     }
     for path in others {
-        let is_known = is_made_of_a_segment(&path, &segments)
-            || clean_mark::is_named_so(&path)
-            || FilePreparer::is_left_over(&path);
-        if !is_known {
+        let belongs = is_made_of_a_segment(&path, &segments)
+            || FilePreparer::is_left_over(&path)
+            || clean_mark::is_mark(&path);
+        if !belongs {
             findings.add(&path, 0, "this file does not belong into the log");
         }
     }

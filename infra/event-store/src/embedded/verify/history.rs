@@ -66,7 +66,7 @@ impl History {
             totals: Totals::default(),
             streams: HashMap::new(),
             knows_streams: first_number == 1,
-            living: Living::new(),
+            living: Living::default(),
             chains: Vec::new(),
             last: None,
             findings,

@@ -17,7 +17,7 @@ use super::{Findings, VerifiedPayloads, folder};
 use crate::embedded::data_folder::LogId;
 use crate::embedded::frame;
 use crate::embedded::lost_payloads::LostPayloads;
-use crate::embedded::segment::{self, SegmentHeader};
+use crate::embedded::segment;
 use crate::embedded::walk::{self, Walk};
 use crate::payload_store::blob_segment::{
     self, FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES,
@@ -112,7 +112,7 @@ impl PayloadCheck<'_> {
         let work = || -> Result<(), OpenError> {
             let mut buffer = Vec::new();
             while let Some((number, path)) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if !exists(walk::read_segment(path, &mut buffer))? {
+                if exists(walk::read_file(path, &mut buffer))?.is_none() {
                     continue;
                 }
                 let header = blob_segment::segment_header(self.log_id, *number);
@@ -253,37 +253,33 @@ fn gone_since(
     last: Option<&LastPlace>,
 ) -> Result<HashSet<PayloadId>, OpenError> {
     let mut gone = Vec::new();
-    let mut bytes = Vec::new();
     let Some(last) = last else {
         return Ok(HashSet::new());
     };
     let mut is_behind = false;
     for number in last.number.. {
-        let path = segment::path(log, number);
-        if !exists(walk::read_segment(&path, &mut bytes))? {
-            break;
-        }
-        let Some(header) = SegmentHeader::decode(log_id, &bytes) else {
+        let walk = Walk::open(&segment::path(log, number), log_id);
+        let Some(walk) = exists(walk)?.filter(|walk| walk.header.is_some()) else {
             break;
         };
-        let mut walk = Walk::start(log_id, &header, &bytes).with_checksums_only();
-        is_behind |= walk.chain == last.chain;
-        while let Ok(Some(batch)) = walk.next() {
+        let mut walk = walk.with_checksums_only();
+        is_behind |= walk.place.chain == last.chain;
+        while let Ok(Some(batch)) = walk.next()? {
             if is_behind && batch.gone_payloads(&mut gone).is_err() {
                 break;
             }
-            is_behind |= walk.chain == last.chain;
+            is_behind |= batch.parts.hash == last.chain;
         }
     }
     Ok(gone.into_iter().collect())
 }
 
-/// False for a file that was removed since it was listed.
-fn exists(read: Result<std::fs::File, OpenError>) -> Result<bool, OpenError> {
+/// Nothing for a file that was removed since it was listed.
+fn exists<T>(read: Result<T, OpenError>) -> Result<Option<T>, OpenError> {
     match read {
-        Ok(_) => Ok(true),
+        Ok(read) => Ok(Some(read)),
         Err(OpenError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(false)
+            Ok(None)
         }
         Err(error) => Err(error),
     }

@@ -1,6 +1,5 @@
 //! Verifies one segment by itself.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,7 @@ use satpost_domain::PayloadId;
 use super::Scope;
 use crate::embedded::frame::ChainHash;
 use crate::embedded::segment::SegmentHeader;
-use crate::embedded::walk::{self, Damage, Walk, WalkedBatch};
+use crate::embedded::walk::{Damage, Place, Walk, WalkedBatch};
 use crate::payload_store::recovery::Living;
 use crate::storage::OpenError;
 
@@ -45,14 +44,13 @@ pub(super) struct SegmentReport {
     pub(super) damage: Option<Damage>,
 }
 
-/// Reads a segment into `buffer` and verifies it.
+/// Reads a segment and verifies it. Says how long its file is, too.
 pub(super) fn check(
     scope: &Scope<'_>,
     number: u32,
     path: &Path,
-    buffer: &mut Vec<u8>,
-) -> Result<SegmentReport, OpenError> {
-    let file = walk::read_segment(path, buffer)?;
+) -> Result<(SegmentReport, u64), OpenError> {
+    let mut walk = Walk::open(path, scope.log_id)?;
     let mut report = SegmentReport {
         number,
         path: path.to_owned(),
@@ -62,12 +60,12 @@ pub(super) fn check(
         end: 0,
         batches: 0,
         streams: Vec::new(),
-        living: Living::new(),
+        living: Living::default(),
         erased: HashSet::new(),
         chains: Vec::new(),
         damage: None,
     };
-    let header = SegmentHeader::decode(scope.log_id, buffer);
+    let header = walk.header;
     let Some(header) = header.filter(|header| header.number == number) else {
         report.damage = Some(Damage::new(
             0,
@@ -76,88 +74,81 @@ pub(super) fn check(
                 |header| format!("this is segment {} under another name", header.number),
             ),
         ));
-        return Ok(report);
+        return Ok((report, walk.len));
     };
     report.header = Some(header);
-    let mut walk = Walk::start(scope.log_id, &header, buffer);
     let mut content = Content::default();
-    content.note_chain(scope, &walk);
+    content.note_chain(scope, walk.place);
     loop {
-        let before = walk.clone();
-        let taken = walk.next().and_then(|batch| match batch {
+        let before = walk.place;
+        let taken = walk.next()?.and_then(|batch| match batch {
             Some(batch) => content.take(&batch).map(|()| true),
             None => Ok(false),
         });
         match taken {
-            Ok(true) => content.note_chain(scope, &walk),
+            Ok(true) => content.note_chain(scope, walk.place),
             Ok(false) => break,
             Err(damage) => {
-                walk = before;
+                walk.place = before;
                 let may_be_written = number == scope.last;
-                let in_flight = may_be_written
-                    && walk
-                        .is_in_flight(&file)
-                        .map_err(OpenError::io("read", path))?;
-                report.damage = (!in_flight).then(|| explain(&walk, damage, may_be_written));
+                if !(may_be_written && walk.is_in_flight()?) {
+                    report.damage = Some(explain(&walk, damage, may_be_written)?);
+                }
                 break;
             }
         }
     }
-    report.chain = walk.chain;
-    report.next_position = walk.next_position;
-    report.end = walk.at as u64;
+    report.chain = walk.place.chain;
+    report.next_position = walk.place.next_position;
+    report.end = walk.place.at as u64;
     report.batches = content.batches;
     report.living = content.living;
     report.erased = content.erased;
     report.chains = content.chains;
-    let owned = content.streams.into_iter();
-    report.streams = owned.map(|(name, run)| (name.into(), run)).collect();
-    Ok(report)
+    report.streams = content.streams.into_iter().collect();
+    Ok((report, walk.len))
 }
 
 /// Says what else damage at the end of the log can be.
-fn explain(walk: &Walk<'_>, mut damage: Damage, is_last: bool) -> Damage {
-    if is_last && !walk.batch_follows() {
+fn explain(walk: &Walk<'_>, mut damage: Damage, is_last: bool) -> Result<Damage, OpenError> {
+    if is_last && !walk.batch_follows()? {
         damage.reason.push_str(
             "; after a power cut it can be a batch that was never finished nor acknowledged, which the next start of the server cuts",
         );
     }
-    damage
+    Ok(damage)
 }
 
 /// What was read so far.
 #[derive(Default)]
-struct Content<'a> {
-    streams: HashMap<&'a str, Run>,
+struct Content {
+    streams: HashMap<Box<str>, Run>,
     living: Living,
     erased: HashSet<PayloadId>,
     chains: Vec<(u64, ChainHash)>,
     batches: u64,
 }
 
-impl<'a> Content<'a> {
-    fn take(&mut self, batch: &WalkedBatch<'a>) -> Result<(), Damage> {
+impl Content {
+    fn take(&mut self, batch: &WalkedBatch<'_>) -> Result<(), Damage> {
         batch.visit(|position, at, record| {
             let revision = record.revision.0;
-            match self.streams.entry(record.stream) {
-                Entry::Vacant(entry) => {
-                    entry.insert(Run {
-                        first: revision,
-                        last: revision,
-                        offset: at as u64,
-                    });
+            if let Some(run) = self.streams.get_mut(record.stream) {
+                if revision != run.last + 1 {
+                    let reason = format!(
+                        "revision {revision} of {} follows revision {}",
+                        record.stream, run.last
+                    );
+                    return Err(Damage::new(at, reason));
                 }
-                Entry::Occupied(mut entry) => {
-                    let run = entry.get_mut();
-                    if revision != run.last + 1 {
-                        let reason = format!(
-                            "revision {revision} of {} follows revision {}",
-                            record.stream, run.last
-                        );
-                        return Err(Damage::new(at, reason));
-                    }
-                    run.last = revision;
-                }
+                run.last = revision;
+            } else {
+                let run = Run {
+                    first: revision,
+                    last: revision,
+                    offset: at as u64,
+                };
+                self.streams.insert(record.stream.into(), run);
             }
             if let Some(id) = record.payload {
                 self.erased.remove(&id);
@@ -173,9 +164,9 @@ impl<'a> Content<'a> {
         Ok(())
     }
 
-    fn note_chain(&mut self, scope: &Scope<'_>, walk: &Walk<'_>) {
-        if scope.chains_at.binary_search(&walk.head()).is_ok() {
-            self.chains.push((walk.head(), walk.chain));
+    fn note_chain(&mut self, scope: &Scope<'_>, place: Place) {
+        if scope.chains_at.binary_search(&place.head()).is_ok() {
+            self.chains.push((place.head(), place.chain));
         }
     }
 }
