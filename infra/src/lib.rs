@@ -9,11 +9,13 @@
 //! - [`transfer`]: a log to a file and back, between engines.
 //! - [`bitcoind`]: the node, and the watcher that follows it.
 //! - [`push`]: the way to a phone; [`outbox`]: what empties the push outbox.
+//! - `log_engine`: which engine the log is on; [`log_facade`]: the log served to clients of
+//!   EventStoreDB.
 //! - [`log_checkpoints`]: the server's signature under its log; [`backup_manifest`]: what describes a
 //!   backup.
 //! - [`processes`]: runs the process managers.
-//! - [`config`], [`server_keys`], [`system`], [`telemetry`], [`shutdown`], [`status`]: what a
-//!   server needs around it.
+//! - [`config`], [`server_keys`], [`system`], [`telemetry`], [`shutdown`], [`status`], `open_files`:
+//!   what a server needs around it.
 //! - [`bench`](mod@bench): how fast the event log is, beside others.
 //! - [`wiring`]: puts all of it together; [`cli`]: the command line of `satpostd`.
 

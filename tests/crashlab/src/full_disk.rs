@@ -136,6 +136,7 @@ async fn on_disk(lab: &Path, disk: &Path, report: &mut Report) -> anyhow::Result
         "does not stop: {}",
         server.log_tail()
     );
+    remove_prepared(&disk.join("satpost"))?;
     let mut filler = Filler::new(disk)?;
     filler.fill_up(Some(LEFT_AT_START))?;
     server.start_again();
@@ -181,6 +182,24 @@ async fn on_disk(lab: &Path, disk: &Path, report: &mut Report) -> anyhow::Result
         "does not stop: {}",
         server.log_tail()
     );
+    Ok(())
+}
+
+/// Removes the files that were prepared for later, as the next start does: whether there are any when
+/// a server stops depends on how far it has come, and they would give back room that is to be missing.
+fn remove_prepared(data: &Path) -> anyhow::Result<()> {
+    for folder in ["log", "payloads"] {
+        for file in std::fs::read_dir(data.join(folder))? {
+            let file = file?;
+            if file
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(b"prepared-")
+            {
+                std::fs::remove_file(file.path())?;
+            }
+        }
+    }
     Ok(())
 }
 
