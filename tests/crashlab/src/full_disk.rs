@@ -25,6 +25,8 @@ const DISK_MIB: u64 = 120;
 const LEFT_AT_START: u64 = 8 * 1024 * 1024;
 /// How many messages are there before the disk is full.
 const MESSAGES: u64 = 5;
+/// How long a start may take to cut the zeros behind the payloads.
+const TRIM_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the server may take to notice that there is room again.
 const RECOVERY_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -136,6 +138,14 @@ async fn on_disk(lab: &Path, disk: &Path, report: &mut Report) -> anyhow::Result
         "does not stop: {}",
         server.log_tail()
     );
+    // The next start cuts the zeros behind the payloads. That room must not be what is written to.
+    server.start_again();
+    wait_until_trimmed(&disk.join("satpost/payloads")).await?;
+    ensure!(
+        server.stop() == Some(0),
+        "does not stop: {}",
+        server.log_tail()
+    );
     remove_prepared(&disk.join("satpost"))?;
     let mut filler = Filler::new(disk)?;
     filler.fill_up(Some(LEFT_AT_START))?;
@@ -183,6 +193,24 @@ async fn on_disk(lab: &Path, disk: &Path, report: &mut Report) -> anyhow::Result
         server.log_tail()
     );
     Ok(())
+}
+
+async fn wait_until_trimmed(payloads: &Path) -> anyhow::Result<()> {
+    let until = Instant::now() + TRIM_DEADLINE;
+    loop {
+        let mut longest = 0;
+        for file in std::fs::read_dir(payloads)? {
+            let file = file?;
+            if file.path().extension().is_some_and(|name| name == "blob") {
+                longest = longest.max(file.metadata()?.len());
+            }
+        }
+        if longest < LEFT_AT_START {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "a file of payloads is not trimmed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Removes the files that were prepared for later, as the next start does: whether there are any when
