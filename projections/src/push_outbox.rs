@@ -13,7 +13,6 @@
 use std::collections::HashMap;
 use std::ops::Bound;
 
-use satpost_domain::chain::ChainEvent;
 use satpost_domain::client::ClientEvent;
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::mailbox::MailboxEvent;
@@ -275,7 +274,7 @@ impl Projection for PushOutbox {
                 }
             }
             Event::Chain(event) => {
-                if let Some(script) = touched_script(event) {
+                if let Some(script) = event.touched_script() {
                     self.touch(script);
                 }
             }
@@ -292,21 +291,5 @@ impl Projection for PushOutbox {
 
     fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
         stored::tree(bytes)
-    }
-}
-
-/// The script that a change of a transaction touches.
-fn touched_script(event: &ChainEvent) -> Option<&ScriptHash> {
-    match event {
-        ChainEvent::TransactionSeen { touch, .. }
-        | ChainEvent::TransactionConfirmed { touch, .. } => Some(&touch.script_hash),
-        ChainEvent::TransactionUnconfirmed { script_hash, .. }
-        | ChainEvent::TransactionReplaced { script_hash, .. }
-        | ChainEvent::TransactionEvicted { script_hash, .. } => Some(script_hash),
-        ChainEvent::EpochStarted { .. }
-        | ChainEvent::BlockConnected { .. }
-        | ChainEvent::BlockDisconnected { .. }
-        | ChainEvent::FeedGap { .. }
-        | ChainEvent::FeedRestored { .. } => None,
     }
 }

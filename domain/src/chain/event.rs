@@ -168,3 +168,23 @@ pub enum ChainEvent {
         at: Timestamp,
     },
 }
+
+impl ChainEvent {
+    /// The watched script that the change of a transaction touches; nothing for other events.
+    #[must_use]
+    pub const fn touched_script(&self) -> Option<&ScriptHash> {
+        match self {
+            Self::TransactionSeen { touch, .. } | Self::TransactionConfirmed { touch, .. } => {
+                Some(&touch.script_hash)
+            }
+            Self::TransactionUnconfirmed { script_hash, .. }
+            | Self::TransactionReplaced { script_hash, .. }
+            | Self::TransactionEvicted { script_hash, .. } => Some(script_hash),
+            Self::EpochStarted { .. }
+            | Self::BlockConnected { .. }
+            | Self::BlockDisconnected { .. }
+            | Self::FeedGap { .. }
+            | Self::FeedRestored { .. } => None,
+        }
+    }
+}

@@ -108,10 +108,9 @@ pub fn statistics(
             };
             found.batches += 1;
             batch
-                .visit(|position, at, record| {
+                .visit_and_follow(&mut living, |position, at, record| {
                     found.count(position, at, &record, position == batch.head())
                 })
-                .and_then(|()| batch.follow_payloads(&mut living))
                 .map_err(|damage| damage.in_file(path))?;
         }
         found.head = Position::new(walk.place.head(), 0);

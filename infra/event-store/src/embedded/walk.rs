@@ -301,11 +301,20 @@ impl<'a> WalkedBatch<'a> {
 
     /// Which payloads live after this batch, given those that lived before.
     pub(super) fn follow_payloads(&self, living: &mut Living) -> Result<(), Damage> {
-        self.visit(|position, _, record| {
+        self.visit_and_follow(living, |_, _, _| Ok(()))
+    }
+
+    /// The same, and visits the events on the way: each is decoded once.
+    pub(super) fn visit_and_follow(
+        &self,
+        living: &mut Living,
+        mut visit: impl FnMut(u64, usize, Record<'a>) -> Result<(), Damage>,
+    ) -> Result<(), Damage> {
+        self.visit(|position, at, record| {
             if let Some(id) = record.payload {
                 living.insert(id, position);
             }
-            Ok(())
+            visit(position, at, record)
         })?;
         for id in &self.parts.erased {
             living.remove(id);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use satpost_commands::ports::{EventLog as _, LogError};
-use satpost_domain::chain::ChainEvent;
 use satpost_domain::client::ClientEvent;
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::mailbox::{GoneReason, MailboxEvent};
@@ -325,7 +324,10 @@ async fn take_chain(
         let Event::Chain(event) = &envelope.event else {
             return;
         };
-        if let Some(address) = touched(event).and_then(|script| scripts.get(script)) {
+        if let Some(address) = event
+            .touched_script()
+            .and_then(|script| scripts.get(script))
+        {
             status.apply(envelope);
             add_line(history, envelope, history::chain(event, address));
         }
@@ -368,20 +370,5 @@ fn state(status: &Status) -> String {
         }
         Status::Replaced { by, .. } => format!("replaced by {by}"),
         Status::Evicted => "dropped from the mempool".to_owned(),
-    }
-}
-
-fn touched(event: &ChainEvent) -> Option<&ScriptHash> {
-    match event {
-        ChainEvent::TransactionSeen { touch, .. }
-        | ChainEvent::TransactionConfirmed { touch, .. } => Some(&touch.script_hash),
-        ChainEvent::TransactionUnconfirmed { script_hash, .. }
-        | ChainEvent::TransactionReplaced { script_hash, .. }
-        | ChainEvent::TransactionEvicted { script_hash, .. } => Some(script_hash),
-        ChainEvent::EpochStarted { .. }
-        | ChainEvent::BlockConnected { .. }
-        | ChainEvent::BlockDisconnected { .. }
-        | ChainEvent::FeedGap { .. }
-        | ChainEvent::FeedRestored { .. } => None,
     }
 }
