@@ -6,6 +6,7 @@
 
 mod command;
 mod decide;
+mod depths;
 mod error;
 mod event;
 mod event_id;
@@ -14,6 +15,7 @@ mod state;
 mod tests;
 
 pub use command::{ChainCommand, Conflict, RemovalCause, Sighting};
+pub use depths::{DepthError, DepthSet};
 pub use error::ChainError;
 pub use event::{BlockRef, ChainEvent, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch};
 pub use event_id::event_id;

@@ -46,6 +46,12 @@ pub const TRANSACTIONS_PER_PAGE_MAX: usize = 100;
 /// How many steps of a transaction's way are kept: the first and the latest.
 pub const TRANSACTION_STEPS_MAX: usize = 32;
 
+/// The greatest depth a client can wait for: about a day of blocks, and where LND considers a
+/// reorganisation impossible (`MaxNumConfs`).
+pub const DEPTH_MAX: u8 = 144;
+/// How many depths one watch can wait for.
+pub const DEPTHS_PER_WATCH_MAX: usize = 8;
+
 /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
 pub const REORG_BLOCKS_MAX: usize = 288;
 /// How many notifications of the node wait for the watcher; more are a gap, which is made good.
