@@ -9,7 +9,7 @@ mod subject;
 
 pub(crate) use body::{Json, NoBody, Octets};
 pub(crate) use head::single as single_header;
-pub(crate) use parameters::{NoParameters, parse_parameters};
+pub(crate) use parameters::{NoParameters, PageSize, parse_parameters};
 pub(crate) use subject::{OwnMailbox, Proven, Registered};
 
 use std::net::IpAddr;

@@ -17,7 +17,7 @@ use satpost_projections::mailbox_queue::{QueueHead, QueuePage, QueuedMessage};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::extract::State;
+use crate::extract::{PageSize, State};
 use crate::problem::ApiError;
 
 /// How often a page is read again when a body of it was erased in between.
@@ -33,8 +33,8 @@ pub(crate) struct FetchMessagesParameters {
     /// The `cursor` of the page before; never before the last acknowledged message.
     after: Option<u64>,
     /// How many messages at most; 50 when it is absent.
-    #[param(minimum = 1, maximum = 256)]
-    limit: Option<usize>,
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 256)]
+    limit: Option<PageSize<FETCH_MESSAGES_MAX>>,
     /// How many body bytes at most, one message always fits; 1 MiB when it is absent.
     max_bytes: Option<usize>,
     /// `true` for the messages that were set aside, instead of those in line.
@@ -47,9 +47,7 @@ impl FetchMessagesParameters {
     }
 
     fn messages_max(&self) -> usize {
-        self.limit
-            .unwrap_or(FETCH_MESSAGES_DEFAULT)
-            .clamp(1, FETCH_MESSAGES_MAX)
+        self.limit.map_or(FETCH_MESSAGES_DEFAULT, PageSize::get)
     }
 
     fn bytes_max(&self) -> usize {

@@ -45,9 +45,9 @@ pub(crate) struct SignedRequest<'a> {
     /// What the signatures cover.
     pub covered: CoveredRequest<'a>,
     /// The value of `Signature-Input`.
-    pub signature_input: Option<&'a str>,
+    pub signature_input: &'a str,
     /// The value of `Signature`.
-    pub signature: Option<&'a str>,
+    pub signature: &'a str,
     /// The body, empty when there is none.
     pub body: &'a [u8],
 }

@@ -8,7 +8,7 @@ use satpost_commands::CommandContext;
 use satpost_domain::hash::sha256;
 
 use crate::problem::ApiError;
-use crate::signature::SignedRequest;
+use crate::signature::{SignatureError, SignedRequest};
 
 use super::body::{Body, check_content_type, read_body};
 use super::subject::Subject;
@@ -30,10 +30,12 @@ pub(super) async fn authenticate<S: Subject, B: Body>(
     let state = state(request);
     check_content_type::<B>(request)?;
     let body = read_body(request, payload, B::BYTES_MAX).await?;
+    // A request that nobody signed is told so before anything else is asked of it.
+    let missing = || SignatureError::Missing;
+    let signature_input = head::joined(request, "signature-input")?.ok_or_else(missing)?;
+    let signature = head::joined(request, "signature")?.ok_or_else(missing)?;
     let idempotency_key = head::idempotency_key(request)?;
     let authority = head::authority(request)?;
-    let signature_input = head::joined(request, "signature-input")?;
-    let signature = head::joined(request, "signature")?;
     let signed = SignedRequest {
         covered: CoveredRequest {
             method: request.method().as_str(),
@@ -43,8 +45,8 @@ pub(super) async fn authenticate<S: Subject, B: Body>(
             content_digest: head::single(request, "content-digest")?,
             idempotency_key: idempotency_key.map(|(text, _)| text),
         },
-        signature_input: signature_input.as_deref(),
-        signature: signature.as_deref(),
+        signature_input: &signature_input,
+        signature: &signature,
         body: &body,
     };
     let now = state.clock.now();

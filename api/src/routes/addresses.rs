@@ -12,7 +12,7 @@ use satpost_projections::watched_scripts::WatchedScript;
 use serde::Deserialize;
 
 use crate::address::{address_of, script_of, scripts_of};
-use crate::extract::{Command, Json, Query, Registered, State};
+use crate::extract::{Command, Json, PageSize, Query, Registered, State};
 use crate::ports::FEATURE_WATCHING;
 use crate::problem::ApiError;
 use crate::respond::{done, done_without_content, found};
@@ -63,8 +63,8 @@ pub(crate) struct ListAddressesParameters {
     /// The last address of the page before.
     after: Option<String>,
     /// How many at most; 100 when it is absent.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<usize>,
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 100)]
+    limit: Option<PageSize<ADDRESSES_PER_REQUEST_MAX>>,
 }
 
 /// Lists the watched addresses.
@@ -80,8 +80,8 @@ pub(crate) async fn list_addresses(
     query: Query<Registered, ListAddressesParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let network = state.config.network;
-    let limit = query.parameters.limit.unwrap_or(ADDRESSES_PER_REQUEST_MAX);
-    let limit = limit.clamp(1, ADDRESSES_PER_REQUEST_MAX);
+    let limit = query.parameters.limit;
+    let limit = limit.map_or(ADDRESSES_PER_REQUEST_MAX, PageSize::get);
     let after = query.parameters.after.map(|text| script_of(&text, network));
     let after = after
         .transpose()

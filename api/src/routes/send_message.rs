@@ -51,7 +51,7 @@ impl Postage {
 #[utoipa::path(
     post, path = "/v1/queues/{recipient}/messages", tag = "messages", security(("signature" = [])),
     params(
-        ("recipient" = String, Path, description = "The messaging key of the recipient, 64 hexadecimal characters"),
+        ("recipient" = String, Path, pattern = "^[0-9a-f]{64}$", description = "The messaging key of the recipient, 64 hexadecimal characters"),
         ("TTL" = Option<u64>, Header, description = "Seconds the message may wait; 14 days when it is absent"),
     ),
     request_body(content_type = "application/octet-stream", description = "The sealed body, padded to 512, 2048, 8192 or 16384 bytes"),

@@ -14,7 +14,7 @@ use satpost_projections::transaction_status::{Status, TransactionRecord};
 use serde::Deserialize;
 
 use crate::address::address_of;
-use crate::extract::{Query, Registered, State};
+use crate::extract::{PageSize, Query, Registered, State};
 use crate::problem::ApiError;
 use crate::respond::found;
 
@@ -26,8 +26,8 @@ pub(crate) struct ListTransactionsParameters {
     /// The cursor of the page before; from the beginning when it is absent.
     after: Option<String>,
     /// How many at most; 100 when it is absent.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<usize>,
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 100)]
+    limit: Option<PageSize<TRANSACTIONS_PER_PAGE_MAX>>,
 }
 
 /// Lists the transactions that changed after a cursor.
@@ -43,8 +43,8 @@ pub(crate) async fn list_transactions(
     state: State,
     query: Query<Registered, ListTransactionsParameters>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = query.parameters.limit.unwrap_or(TRANSACTIONS_PER_PAGE_MAX);
-    let limit = limit.clamp(1, TRANSACTIONS_PER_PAGE_MAX);
+    let limit = query.parameters.limit;
+    let limit = limit.map_or(TRANSACTIONS_PER_PAGE_MAX, PageSize::get);
     let after = query.parameters.after.map(|text| text.parse::<Position>());
     let after = after.transpose().map_err(ApiError::malformed)?;
     let page = page(&state, &query.subject.0, after.unwrap_or_default(), limit)?;

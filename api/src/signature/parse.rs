@@ -27,14 +27,11 @@ pub(super) struct ParsedSignature {
 
 /// Parses exactly one signature for each of `labels`, in their order, over `components`.
 pub(super) fn parse(
-    input: Option<&str>,
-    signature: Option<&str>,
+    input: &str,
+    signature: &str,
     labels: &[&str],
     components: &str,
 ) -> Result<Vec<ParsedSignature>, SignatureError> {
-    let (Some(input), Some(signature)) = (input, signature) else {
-        return Err(SignatureError::Missing);
-    };
     let inputs = members(input, labels)?;
     let signatures = members(signature, labels)?;
     inputs

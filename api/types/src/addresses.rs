@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct AddressesRequest {
     /// Bitcoin addresses.
+    #[schema(min_items = 1, max_items = 100)]
     pub addresses: Vec<String>,
 }
 

@@ -9,8 +9,10 @@ use utoipa::ToSchema;
 pub struct RegisterClientRequest {
     /// The identity key that signs as `sig1`, 64 hexadecimal characters. It stands in the body so
     /// that the messaging key signs it too: a proof of possession fits no other client.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub client_id: String,
     /// The Ed25519 messaging key, 64 hexadecimal characters. Must differ from the identity key.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub messaging_key: String,
 }
 
@@ -18,8 +20,10 @@ pub struct RegisterClientRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RegisterClientResponse {
     /// The client's id: its identity key.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub client_id: String,
     /// The key its messages are addressed to.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub messaging_key: String,
     /// When it was registered.
     pub registered_at: u64,
@@ -30,8 +34,10 @@ pub struct RegisterClientResponse {
 #[serde(deny_unknown_fields)]
 pub struct RotateMessagingKeyRequest {
     /// The identity key that signs as `sig1`, as in [`RegisterClientRequest`].
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub client_id: String,
     /// The new Ed25519 messaging key, 64 hexadecimal characters.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub messaging_key: String,
 }
 
@@ -39,8 +45,10 @@ pub struct RotateMessagingKeyRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClientResponse {
     /// The client's id: its identity key.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub client_id: String,
     /// The key its messages are addressed to.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub messaging_key: String,
     /// When it was registered.
     pub registered_at: u64,

@@ -10,12 +10,14 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SendMessageResponse {
     /// Its opaque id.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     pub id: String,
     /// When it was taken.
     pub accepted_at: u64,
     /// When it stops waiting.
     pub expires_at: u64,
     /// The server's Ed25519 signature (128 hexadecimal characters) over [`receipt_bytes`].
+    #[schema(pattern = "^[0-9a-f]{128}$")]
     pub receipt: String,
 }
 
@@ -38,10 +40,13 @@ pub struct Delivery {
     /// Its place in the queue, from 1, without gaps.
     pub seq: u64,
     /// Its opaque id.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     pub id: String,
     /// The hash chain after it.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub chain: String,
     /// SHA-256 of its body.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub digest: String,
     /// When it was taken.
     pub accepted_at: u64,
@@ -64,8 +69,10 @@ pub struct SignedHead {
     /// The last message delivered.
     pub seq: u64,
     /// The chain after it.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub chain: String,
     /// The server's Ed25519 signature (128 hexadecimal characters) over [`head_bytes`].
+    #[schema(pattern = "^[0-9a-f]{128}$")]
     pub signature: String,
 }
 
@@ -88,6 +95,7 @@ pub struct AcknowledgeThrough {
     /// The last stored message.
     pub through: u64,
     /// The chain after it, 64 hexadecimal characters.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub chain: String,
 }
 
@@ -96,6 +104,7 @@ pub struct AcknowledgeThrough {
 #[serde(deny_unknown_fields)]
 pub struct ParkMessages {
     /// Which, and why; at most 64.
+    #[schema(max_items = 64)]
     pub park: Vec<ParkedMessage>,
 }
 
@@ -104,8 +113,10 @@ pub struct ParkMessages {
 #[serde(deny_unknown_fields)]
 pub struct ParkedMessage {
     /// Its id.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     pub id: String,
     /// Why: `decrypt`, `format` or `other`.
+    #[schema(pattern = "^(decrypt|format|other)$")]
     pub reason: String,
 }
 
@@ -114,6 +125,7 @@ pub struct ParkedMessage {
 #[serde(deny_unknown_fields)]
 pub struct AcknowledgeParked {
     /// Their ids; at most 64.
+    #[schema(max_items = 64)]
     pub parked: Vec<String>,
 }
 

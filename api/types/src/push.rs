@@ -30,6 +30,7 @@ pub struct SetPushTargetResponse {
 #[serde(deny_unknown_fields)]
 pub struct VerifyPushTargetRequest {
     /// The code that came through the push target, 32 hexadecimal characters.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     pub code: String,
 }
 

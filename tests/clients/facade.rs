@@ -1,13 +1,8 @@
-//! Official clients of EventStoreDB in other languages, unmodified, against our log: they append,
+//! Official clients of EventStoreDB against our log: they append,
 //! read, follow and are refused as they would be by the real server.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use satpost_commands::ports::{Clock, EventLog as _, Expected, NewEvent};
 use satpost_domain::client::ClientEvent;
@@ -24,59 +19,11 @@ use satpost_tests::process::{ServerProcess, free_address};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How long one client may take for everything it does.
-const CLIENT_DEADLINE: Duration = Duration::from_secs(100);
-
-fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests crate is a folder of the checkout")
-        .to_owned()
-}
-
-/// A language with an official client.
-#[derive(Clone, Copy)]
-enum Language {
-    Node,
-    Python,
-}
+use crate::script::Script;
 
 /// Runs the script of a language against a facade and gives what it printed.
-async fn drive(language: Language, address: SocketAddr, mode: &str) -> String {
-    let home = checkout().join(".tools/clients");
-    let scripts = checkout().join("tests/clients");
-    let mut command = match language {
-        Language::Node => {
-            let mut node = Command::new("node");
-            node.env("NODE_PATH", home.join("node/node_modules"));
-            node.arg(scripts.join("node/facade.cjs"));
-            node
-        }
-        Language::Python => {
-            let mut python = Command::new(home.join("python/bin/python"));
-            python.env("PYTHONDONTWRITEBYTECODE", "1");
-            python.arg(scripts.join("python/facade.py"));
-            python
-        }
-    };
-    assert!(
-        home.join("stamp").exists(),
-        "the official clients are missing; run: scripts/clients"
-    );
-    command.arg(address.to_string()).arg(mode);
-    let mut command = tokio::process::Command::from(command);
-    command.kill_on_drop(true);
-    let output = tokio::time::timeout(CLIENT_DEADLINE, command.output())
-        .await
-        .expect("the client ends in time")
-        .expect("the client can be started; run: scripts/clients");
-    assert!(
-        output.status.success(),
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("the scripts print text")
+async fn facade_client(language: fn(&str) -> Script, address: SocketAddr, mode: &str) -> String {
+    language("facade").run(&[&address.to_string(), mode]).await
 }
 
 /// A log in memory behind a facade; it stops when this is dropped.
@@ -126,7 +73,7 @@ async fn kinds(store: &MemoryEventStore, stream: &str) -> Vec<String> {
 #[tokio::test]
 async fn the_client_for_node_appends_reads_and_follows() {
     let served = served(with_append()).await;
-    drive(Language::Node, served.address, "append").await;
+    facade_client(Script::node, served.address, "append").await;
     assert_eq!(kinds(&served.store, "node-a").await, ["counted"; 5]);
     assert_eq!(kinds(&served.store, "node-b").await, ["kept", "counted"]);
     assert_eq!(kinds(&served.store, "node-c").await, ["counted"]);
@@ -135,7 +82,7 @@ async fn the_client_for_node_appends_reads_and_follows() {
 #[tokio::test]
 async fn the_client_for_python_appends_reads_and_follows() {
     let served = served(with_append()).await;
-    drive(Language::Python, served.address, "append").await;
+    facade_client(Script::python, served.address, "append").await;
     assert_eq!(kinds(&served.store, "python-a").await, ["counted"; 5]);
     assert_eq!(kinds(&served.store, "python-b").await, ["kept", "counted"]);
     assert_eq!(kinds(&served.store, "python-c").await, ["kept", "counted"]);
@@ -144,8 +91,8 @@ async fn the_client_for_python_appends_reads_and_follows() {
 #[tokio::test]
 async fn clients_may_only_read_unless_appending_is_switched_on() {
     let served = served(FacadeOptions::default()).await;
-    drive(Language::Node, served.address, "read-only").await;
-    drive(Language::Python, served.address, "read-only").await;
+    facade_client(Script::node, served.address, "read-only").await;
+    facade_client(Script::python, served.address, "read-only").await;
     assert_eq!(served.store.head().await.unwrap().major(), 0);
 }
 
@@ -177,7 +124,7 @@ async fn a_person_can_read_what_happened() {
         .await
         .unwrap();
 
-    let printed = drive(Language::Python, served.address, "meaning").await;
+    let printed = facade_client(Script::python, served.address, "meaning").await;
     let shown: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(shown["recorded_at"], 1_700_000_000.0, "{shown}");
     assert_eq!(shown["id"], "07".repeat(16), "{shown}");
@@ -192,6 +139,6 @@ async fn the_server_serves_its_log_where_it_is_told_to() {
     let address = free_address();
     let flag = ["--eventstoredb-listen".to_owned(), address.to_string()];
     let mut server = ServerProcess::start(&folder.path().join("satpost"), &flag);
-    drive(Language::Node, address, "read-only").await;
+    facade_client(Script::node, address, "read-only").await;
     assert_eq!(server.stop(), Some(0), "{}", server.log_tail());
 }

@@ -1,0 +1,37 @@
+//! What the OpenAPI description promises, tried by a tester that reads nothing else: every
+//! operation with what the description allows, with what it forbids, and in sequences.
+
+use satpost_tests::process::{ServerProcess, without_rate_limits};
+
+use crate::script::Script;
+
+/// How many requests are made up for each operation; by hand more, with this variable.
+const EXAMPLES: (&str, &str) = ("SATPOST_API_EXAMPLES", "12");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_keeps_what_its_description_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = without_rate_limits(folder.path());
+    let mut server = ServerProcess::start(&folder.path().join("satpost"), &flags);
+    let base = format!("http://{}", server.api);
+    let examples = std::env::var(EXAMPLES.0).unwrap_or_else(|_| EXAMPLES.1.to_owned());
+    let printed = Script::installed("schemathesis")
+        .env("SATPOST_URL", &base)
+        .env("SCHEMATHESIS_HOOKS", "description")
+        .current_dir(folder.path())
+        .run(&[
+            "run",
+            &format!("{base}/openapi.json"),
+            "--no-color",
+            "--checks=all",
+            // Not every text of the right form is a key, an address or a position that exists.
+            "--exclude-checks=positive_data_acceptance",
+            "--phases=examples,coverage,fuzzing,stateful",
+            "--seed=1",
+            "--max-examples",
+            &examples,
+        ])
+        .await;
+    assert!(printed.contains("No issues found"), "{printed}");
+    assert_eq!(server.stop(), Some(0), "{}", server.log_tail());
+}
