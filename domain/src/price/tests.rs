@@ -77,7 +77,11 @@ fn the_answer_is_the_median_and_outliers_do_not_vote() {
     let answer = aggregate(&quotes, NOW, &policy(3));
     assert_eq!(answer.candle.unwrap().close, amount("100.5"));
     assert_eq!(
-        answer.used.iter().map(ExchangeId::as_str).collect::<Vec<_>>(),
+        answer
+            .used
+            .iter()
+            .map(ExchangeId::as_str)
+            .collect::<Vec<_>>(),
         ["exchange_1", "exchange_2", "exchange_3"]
     );
     assert_eq!(
@@ -91,7 +95,11 @@ fn the_answer_is_the_median_and_outliers_do_not_vote() {
 fn honest_exchanges_far_apart_do_not_let_two_liars_choose() {
     // With a second median over what is left of 110, 110.5 and 110.6 the liars would win.
     let quotes = ["90", "100", "110", "110.5", "110.6"];
-    let quotes: Vec<_> = quotes.iter().enumerate().map(|(n, c)| quote(n, c)).collect();
+    let quotes: Vec<_> = quotes
+        .iter()
+        .enumerate()
+        .map(|(n, c)| quote(n, c))
+        .collect();
     let answer = aggregate(&quotes, NOW, &policy(2));
     assert_eq!(answer.candle.unwrap().close, amount("110"));
 }
@@ -146,11 +154,7 @@ fn board(quorum: usize) -> PriceBoard {
     }])
 }
 
-fn observation(
-    number: usize,
-    at: Timestamp,
-    outcome: Result<&str, FeedFailure>,
-) -> Observation {
+fn observation(number: usize, at: Timestamp, outcome: Result<&str, FeedFailure>) -> Observation {
     Observation {
         exchange: exchange(number),
         currency: "USD".parse().unwrap(),
