@@ -28,7 +28,7 @@ use crate::extract::State;
 use crate::routes::Operation;
 
 /// Paths and names of the operations, for metrics and logs.
-const OPERATIONS: [(&str, Method, &str); 16] = [
+const OPERATIONS: [(&str, Method, &str); 15] = [
     ("spotbit_v1_status", Method::GET, "/spotbit/status"),
     ("spotbit_v1_configure", Method::GET, "/spotbit/configure"),
     ("spotbit_v1_configure", Method::POST, "/spotbit/configure"),
@@ -48,7 +48,6 @@ const OPERATIONS: [(&str, Method, &str); 16] = [
         Method::GET,
         "/spotbit/hist/{currency}/{exchange}/{dates}",
     ),
-    ("spotbit_index", Method::GET, "/spotbit"),
     ("spotbit_status", Method::GET, "/spotbit/api/status"),
     ("spotbit_configure", Method::GET, "/spotbit/api/configure"),
     ("spotbit_exchanges", Method::GET, "/spotbit/api/exchanges"),

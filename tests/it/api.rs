@@ -8,6 +8,7 @@ mod limits;
 mod messages;
 mod operator;
 mod positions;
+mod price;
 mod push;
 mod reachable;
 mod service;
