@@ -13,5 +13,6 @@ mod push;
 mod reachable;
 mod service;
 mod signatures;
+mod spotbit;
 mod wallet;
 mod wire;
