@@ -1,5 +1,10 @@
 //! SpotBit's first generation (2020 to 2022), which FullyNoded, Gordian Wallet and Specter use.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a refusal is the answer itself, made once for a request"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,5 +1,10 @@
 //! SpotBit's second generation (since 2022), made with FastAPI.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a refusal is the answer itself, made once for a request"
+)]
+
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
