@@ -114,7 +114,8 @@ fn answers_with_the_first_candles_within_the_times() {
     let within = of(&history, "kraken", START + 60_000..=START + 180_000);
     assert_eq!(within, minutes[1..=3]);
     assert_eq!(of(&history, "krake", 0..=u64::MAX), []);
-    assert_eq!(of(&history, "kraken", 2..=1), []);
+    let (later, earlier) = (2, 1);
+    assert_eq!(of(&history, "kraken", later..=earlier), []);
     let (usd, kraken) = ("USD".parse().unwrap(), "kraken".parse().unwrap());
     let ever = Timestamp::from_millis(0)..=Timestamp::from_millis(u64::MAX);
     let few = history.candles(&usd, &kraken, ever, 4).unwrap();
