@@ -6,6 +6,7 @@
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
+//! - [`price_query`]: the port of prices; `spotbit`: the interface of SpotBit over it.
 //! - [`openapi`]: the description that is generated from all of this.
 
 mod address;
@@ -16,12 +17,14 @@ pub mod metrics;
 mod observe;
 pub mod openapi;
 pub mod ports;
+pub mod price_query;
 mod problem;
 mod rate_limit;
 mod respond;
 pub mod routes;
 pub mod server;
 mod signature;
+mod spotbit;
 pub mod state;
 mod unread_body;
 

@@ -9,7 +9,9 @@ use problems::Problems;
 use signing::Signing;
 use utoipa::OpenApi;
 
-use crate::routes::{addresses, clients, messages, push, send_message, service, transactions};
+use crate::routes::{
+    addresses, clients, messages, prices, push, send_message, service, transactions,
+};
 
 /// The description before what all operations share is added.
 #[derive(OpenApi)]
@@ -36,6 +38,8 @@ use crate::routes::{addresses, clients, messages, push, send_message, service, t
         push::set_push_target,
         push::verify_push_target,
         push::remove_push_target,
+        prices::get_price,
+        prices::list_prices,
         service::get_limits,
         service::get_info,
         service::get_live,
@@ -50,6 +54,7 @@ use crate::routes::{addresses, clients, messages, push, send_message, service, t
         (name = "transactions", description = "What became of transactions that touch watched addresses"),
         (name = "messages", description = "Sending, fetching, acknowledging"),
         (name = "push", description = "Where a phone is woken"),
+        (name = "prices", description = "What a bitcoin costs"),
         (name = "service", description = "What the server says about itself"),
     ),
     modifiers(&Signing, &Problems),

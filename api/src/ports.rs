@@ -7,6 +7,8 @@ use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, Payloads};
 use satpost_projections::ReadModel;
 
+use crate::price_query::PriceQuery;
+
 /// Signs what a client may later hold against the server: receipts and queue heads.
 pub trait ReceiptSigner: Send + Sync + 'static {
     /// The Ed25519 public key that verifies them.
@@ -51,6 +53,8 @@ pub struct ApiPorts {
     pub service: Arc<dyn ServiceStatus>,
     /// Names requests.
     pub request_ids: Arc<dyn RequestIds>,
+    /// Prices.
+    pub prices: Arc<dyn PriceQuery>,
     /// Where the metrics of the whole process are registered.
     pub registry: prometheus::Registry,
 }

@@ -155,6 +155,13 @@ impl ApiError {
         Self::new(ProblemCode::NodeUnavailable).with_retry_after(RETRY_AFTER_DEFAULT)
     }
 
+    /// Too few exchanges agree.
+    pub(crate) fn price_unavailable(detail: impl fmt::Display) -> Self {
+        Self::new(ProblemCode::PriceUnavailable)
+            .with_detail(detail)
+            .with_retry_after(RETRY_AFTER_DEFAULT)
+    }
+
     /// A defect of the server.
     pub(crate) fn internal(cause: impl fmt::Display) -> Self {
         Self::new(ProblemCode::Internal).with_cause(cause)

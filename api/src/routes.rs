@@ -5,6 +5,7 @@ pub(crate) mod addresses;
 pub(crate) mod clients;
 pub(crate) mod messages;
 pub(crate) mod operator;
+pub(crate) mod prices;
 pub(crate) mod push;
 pub(crate) mod send_message;
 pub(crate) mod service;
@@ -71,6 +72,8 @@ operations! {
     PUT "/v1/push" => push::set_push_target;
     POST "/v1/push/verify" => push::verify_push_target;
     DELETE "/v1/push" => push::remove_push_target;
+    GET "/v1/price/{currency}" => prices::get_price;
+    GET "/v1/prices" => prices::list_prices;
     GET "/v1/limits" => service::get_limits;
     GET "/v1/info" => service::get_info;
     GET "/health/live" => service::get_live;
@@ -96,6 +99,7 @@ pub(crate) fn operation_name(method: &Method, pattern: Option<&str>) -> &'static
     static ALL: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         let mut all = public_operations();
         all.extend(operator_operations());
+        all.extend(crate::spotbit::operations());
         all
     });
     ALL.iter()

@@ -99,7 +99,10 @@ pub(crate) enum Surface {
 impl Surface {
     fn routes(self) -> fn(&mut ServiceConfig) {
         match self {
-            Self::Public => configure_public,
+            Self::Public => |config| {
+                crate::spotbit::configure(config);
+                configure_public(config);
+            },
             Self::Operator => configure_operator,
         }
     }

@@ -7,6 +7,7 @@
 //! - [`aggregate`]: the shape every aggregate has (decide, evolve).
 //! - [`client`], [`mailbox`], [`watchlist`], [`chain`]: the aggregates; each has the same files:
 //!   command, event, state, decide, error, tests.
+//! - [`price`]: one price from the quotes of many exchanges; pure as the rest, but no aggregate and no events.
 //! - [`event`], [`envelope`]: one closed set of events, and what surrounds an event in the log.
 //! - [`ids`], [`keys`], [`hash`], [`network`], [`push`], [`script`], [`sealed`], [`time`]: the values they are made of.
 //! - [`limits`]: every bound of the system, in one file.
@@ -22,6 +23,7 @@ pub mod keys;
 pub mod limits;
 pub mod mailbox;
 pub mod network;
+pub mod price;
 pub mod push;
 pub mod script;
 pub mod sealed;

@@ -148,3 +148,32 @@ pub const RATE_LIMITED_MAX: usize = 1 << 18;
 pub const FETCHES_WAITING_MAX: usize = 16 * 1024;
 /// How long a query waits until the projections have reached `Satpost-Min-Position`.
 pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(5);
+
+// Prices.
+
+/// How many price feeds a server can have.
+pub const PRICE_FEEDS_MAX: usize = 32;
+/// How many currencies a server can have prices in.
+pub const PRICE_CURRENCIES_MAX: usize = 32;
+/// How much of an exchange's answer is read, in bytes; a longer one is refused.
+pub const PRICE_REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// How many candles of one answer of an exchange are looked at; more are refused.
+pub const PRICE_REPLY_CANDLES_MAX: usize = 2_000;
+/// How long connecting to an exchange may take.
+pub const PRICE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one answer of an exchange may take, connecting included.
+pub const PRICE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest wait between two attempts on an exchange that fails.
+pub const PRICE_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
+/// How far a candle may lie ahead of the server's clock.
+pub const PRICE_FUTURE_MAX: Duration = Duration::from_secs(60);
+/// How old the last good price may be when it is still told, flagged as stale.
+pub const PRICE_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// How many observations wait to be recorded.
+pub const PRICE_RECORDS_WAITING_MAX: usize = 1_024;
+/// How many observations a history is configured to hold at most.
+pub const PRICE_RECORDS_MAX: u64 = 50_000_000;
+/// How many rows of history one query answers at most.
+pub const PRICE_HISTORY_ROWS_MAX: usize = 10_000;
+/// How many points in time one query of the history names at most.
+pub const PRICE_HISTORY_DATES_MAX: usize = 100;

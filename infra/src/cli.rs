@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod import;
 mod log_arguments;
+mod price;
 mod progress;
 mod rebuild;
 mod replay;
@@ -69,6 +70,8 @@ enum Tool {
     Import(import::ImportArguments),
     /// Tell everything that the log knows about one client.
     Explain(explain::ExplainArguments),
+    /// Compute prices again from the recorded answers of the exchanges.
+    Price(price::PriceArguments),
     /// Measure this machine and its disk.
     #[command(subcommand)]
     Bench(bench::BenchTool),
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Some(Tool::Export(arguments)) => finished(export::run(&arguments)),
         Some(Tool::Import(arguments)) => finished(import::run(&arguments)),
         Some(Tool::Explain(arguments)) => explain::run(&arguments),
+        Some(Tool::Price(arguments)) => finished(price::run(&arguments)),
         Some(Tool::Bench(tool)) => finished(bench::run(&tool)),
         Some(Tool::Config(tool)) => finished(config::run(&tool)),
     };

@@ -4,6 +4,7 @@
 
 mod check;
 mod log_location;
+mod price;
 mod reference;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::ConfigError;
 pub use log_location::LogLocation;
+pub use price::{FeedConfig, PriceConfig, PriceConfigError};
 pub use reference::reference;
 
 /// The prefix of environment variables: `SATPOSTD_NODE__RPC_URL` is the key `node.rpc_url`.
@@ -37,6 +39,8 @@ pub struct Config {
     pub node: NodeConfig,
     /// Waking phones.
     pub push: PushConfig,
+    /// Prices of a bitcoin; none unless feeds are configured.
+    pub price: PriceConfig,
     /// The log over the protocol of EventStoreDB.
     pub eventstoredb: EventStoreDbConfig,
     /// What the server says about its own work.
@@ -151,6 +155,7 @@ impl Default for Config {
                 allow: Vec::new(),
                 contact: "mailto:operator@localhost".to_owned(),
             },
+            price: PriceConfig::default(),
             eventstoredb: EventStoreDbConfig {
                 listen: None,
                 append: false,

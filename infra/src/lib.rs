@@ -8,6 +8,7 @@
 //!   an event store; [`snapshots`]: projections on disk.
 //! - [`transfer`]: a log to a file and back, between engines.
 //! - [`bitcoind`]: the node, and the watcher that follows it.
+//! - [`price`]: exchanges are asked for prices, and their answers recorded.
 //! - [`push`]: the way to a phone; [`outbox`]: what empties the push outbox.
 //! - `log_engine`: which engine the log is on; [`log_facade`]: the log served to clients of
 //!   EventStoreDB.
@@ -30,6 +31,7 @@ mod log_engine;
 pub mod log_facade;
 mod open_files;
 pub mod outbox;
+pub mod price;
 pub mod processes;
 pub mod push;
 pub mod server_keys;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use p256::SecretKey;
 use satpost_api::ports::ApiPorts;
+use satpost_api::price_query::{NoPrices, PriceQuery};
 use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, EventLog, IdSource, Payloads};
@@ -27,6 +28,8 @@ use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
 use crate::log_engine::LogEngine;
 use crate::log_facade;
 use crate::outbox::Outbox;
+use crate::price::Prices;
+use crate::price::fetch::Fetcher;
 use crate::processes::{self, Checkpoint};
 use crate::push::{Guard, Vapid, WebPush};
 use crate::server_keys::ServerKeys;
@@ -129,7 +132,8 @@ impl Server {
         self.start_processes(&mut background, &stop)?;
         let vapid_key = self.start_outbox(&mut background, &stop)?;
         log_facade::start(&self.config, self.engine.store(), &mut background, &stop)?;
-        let api = self.api(node, vapid_key)?;
+        let prices = self.start_prices(&mut background, &stop)?;
+        let api = self.api(node, vapid_key, prices)?;
         self.announce();
 
         let fatal = self.engine.fatal();
@@ -276,7 +280,41 @@ impl Server {
         Ok(public_key)
     }
 
-    fn api(&self, node: Node, vapid_key: String) -> anyhow::Result<ApiState> {
+    /// Exchanges are asked only when the operator names some.
+    fn start_prices(
+        &self,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Arc<Prices>>> {
+        if !self.config.price.is_on() {
+            return Ok(None);
+        }
+        let file = self.config.data_dir.join("price.redb");
+        let plan = self.config.price.plan()?;
+        let prices = Prices::open(plan, &file, Arc::new(SystemClock)).with_context(|| {
+            let file = file.display();
+            format!("{file} cannot be used; move it away to begin without a history of prices")
+        })?;
+        let prices = Arc::new(prices);
+        let fetcher = Fetcher::new().context("exchanges cannot be asked")?;
+        background.spawn(Arc::clone(&prices).run(fetcher, stop.clone()));
+        Ok(Some(prices))
+    }
+
+    fn api(
+        &self,
+        node: Node,
+        vapid_key: String,
+        prices: Option<Arc<Prices>>,
+    ) -> anyhow::Result<ApiState> {
+        let registry = prometheus::Registry::new();
+        let prices: Arc<dyn PriceQuery> = match prices {
+            Some(prices) => {
+                prices.metrics().register(&registry)?;
+                prices
+            }
+            None => Arc::new(NoPrices::default()),
+        };
         let status = Arc::new(Status::new(node));
         let ports = ApiPorts {
             handler: self.handler.clone(),
@@ -286,7 +324,8 @@ impl Server {
             receipt_signer: Arc::clone(&self.keys) as _,
             service: status,
             request_ids: Arc::new(self.random.clone()),
-            registry: prometheus::Registry::new(),
+            registry,
+            prices,
         };
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;

@@ -6,5 +6,6 @@ mod api;
 mod eventstoredb;
 mod log_tools;
 mod moves;
+mod price;
 mod process;
 mod push;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use satpost_api::ports::{ApiPorts, FEATURE_WATCHING, ServiceStatus};
+use satpost_api::price_query::{NoPrices, PriceQuery};
 use satpost_api::{ApiConfig, ApiState, Listeners, RateLimits, run};
 use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
@@ -58,6 +59,8 @@ pub struct ServerOptions {
     pub follow: bool,
     /// Whether there is a node.
     pub watching: bool,
+    /// Prices.
+    pub prices: Arc<dyn PriceQuery>,
 }
 
 impl Default for ServerOptions {
@@ -67,6 +70,7 @@ impl Default for ServerOptions {
             rate_limits: RateLimits::off(),
             follow: true,
             watching: true,
+            prices: Arc::new(NoPrices::default()),
         }
     }
 }
@@ -150,6 +154,7 @@ impl HttpServer {
             service: status,
             request_ids: Arc::new(random),
             registry: prometheus::Registry::new(),
+            prices: options.prices,
         };
         let mut config = ApiConfig::new(Network::Regtest, vec![address.to_string()]);
         config.rate_limits = options.rate_limits;

@@ -1,5 +1,6 @@
 //! What the tests share: real counterparts of the server, started and stopped by the test itself.
 
+pub mod exchange;
 pub mod faulty_store;
 pub mod http_server;
 pub mod node;

@@ -145,6 +145,12 @@ pub(crate) enum Command {
     },
     /// Be woken no longer
     RemovePushTarget,
+    /// Show what a bitcoin costs, and who says so
+    #[command(after_help = "Example:\n  satpost price USD")]
+    Price {
+        /// The currency
+        currency: String,
+    },
     /// Show what the server says about itself
     ServerInfo,
 }

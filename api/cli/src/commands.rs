@@ -2,6 +2,7 @@
 
 mod contacts;
 mod messages;
+mod prices;
 mod push;
 mod registration;
 mod transactions;
@@ -24,11 +25,12 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Create(arguments) => return wallets::create(arguments, options, output),
         Command::Restore(arguments) => return wallets::restore(arguments, options, output),
         Command::ServerInfo => return registration::server_info(options, output).await,
+        Command::Price { currency } => return prices::price(options, &currency, output).await,
         command => command,
     };
     let mut wallet = Wallet::open(options)?;
     match command {
-        Command::Create(_) | Command::Restore(_) | Command::ServerInfo => {
+        Command::Create(_) | Command::Restore(_) | Command::ServerInfo | Command::Price { .. } => {
             unreachable!("these need no wallet and were carried out above")
         }
         Command::RegisterClient => registration::register_client(&mut wallet, output).await,

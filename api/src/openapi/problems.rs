@@ -103,6 +103,7 @@ fn own(operation: &str) -> &'static [Code] {
         "get_client" | "list_transactions" | "fetch_messages" | "get_queue" | "wipe_queue" => {
             &[Code::NotRegistered]
         }
+        "get_price" => &[Code::UnknownCurrency, Code::PriceUnavailable],
         _ => &[],
     }
 }

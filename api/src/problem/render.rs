@@ -52,7 +52,9 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
     match code {
         Code::Internal => Level::ERROR,
         Code::StorageFull | Code::Unavailable | Code::Behind | Code::NodeUnavailable => Level::WARN,
-        Code::Conflict | Code::RateLimited | Code::QueueFull => Level::INFO,
+        Code::Conflict | Code::RateLimited | Code::QueueFull | Code::PriceUnavailable => {
+            Level::INFO
+        }
         Code::Malformed
         | Code::SignatureMalformed
         | Code::InvalidKey
@@ -67,6 +69,7 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         | Code::DeliveryRefused
         | Code::NotFound
         | Code::NotWatched
+        | Code::UnknownCurrency
         | Code::NothingPending
         | Code::UnknownMessage
         | Code::MethodNotAllowed

@@ -95,6 +95,19 @@ fn limits_response() -> LimitsResponse {
         rate_limited_max: limits::RATE_LIMITED_MAX as u64,
         fetches_waiting_max: limits::FETCHES_WAITING_MAX as u64,
         min_position_wait_max_ms: milliseconds(limits::MIN_POSITION_WAIT_MAX),
+        price_feeds_max: limits::PRICE_FEEDS_MAX as u64,
+        price_currencies_max: limits::PRICE_CURRENCIES_MAX as u64,
+        price_reply_bytes_max: limits::PRICE_REPLY_BYTES_MAX as u64,
+        price_reply_candles_max: limits::PRICE_REPLY_CANDLES_MAX as u64,
+        price_connect_timeout_ms: milliseconds(limits::PRICE_CONNECT_TIMEOUT),
+        price_timeout_ms: milliseconds(limits::PRICE_TIMEOUT),
+        price_retry_max_ms: milliseconds(limits::PRICE_RETRY_MAX),
+        price_future_max_ms: milliseconds(limits::PRICE_FUTURE_MAX),
+        price_stale_max_ms: milliseconds(limits::PRICE_STALE_MAX),
+        price_records_waiting_max: limits::PRICE_RECORDS_WAITING_MAX as u64,
+        price_records_max: limits::PRICE_RECORDS_MAX,
+        price_history_rows_max: limits::PRICE_HISTORY_ROWS_MAX as u64,
+        price_history_dates_max: limits::PRICE_HISTORY_DATES_MAX as u64,
     }
 }
 

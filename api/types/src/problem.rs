@@ -90,6 +90,8 @@ problem_codes! {
     NotFound = "not-found", 404, "There is nothing here";
     /// The address is not watched.
     NotWatched = "not-watched", 404, "The address is not watched";
+    /// The server has no prices in this currency.
+    UnknownCurrency = "unknown-currency", 404, "There are no prices in this currency";
     /// Nothing waits to be verified.
     NothingPending = "nothing-pending", 404, "Nothing waits for a code";
     /// A named message is not there any more.
@@ -138,6 +140,8 @@ problem_codes! {
     Behind = "behind", 503, "The server has not caught up yet";
     /// The feature needs a node and there is none.
     NodeUnavailable = "node-unavailable", 503, "The server has no Bitcoin node now";
+    /// Too few exchanges agree, for too long.
+    PriceUnavailable = "price-unavailable", 503, "There is no price to be trusted now";
     /// The disk of the server is full; nothing was changed.
     StorageFull = "storage-full", 507, "The server has no room";
     /// The mailbox is full.

@@ -188,6 +188,32 @@ pub struct LimitsResponse {
     pub fetches_waiting_max: u64,
     /// How long a query waits until the projections have reached `Satpost-Min-Position`.
     pub min_position_wait_max_ms: u64,
+    /// How many price feeds a server can have.
+    pub price_feeds_max: u64,
+    /// How many currencies a server can have prices in.
+    pub price_currencies_max: u64,
+    /// How much of an exchange's answer is read, in bytes; a longer one is refused.
+    pub price_reply_bytes_max: u64,
+    /// How many candles of one answer of an exchange are looked at; more are refused.
+    pub price_reply_candles_max: u64,
+    /// How long connecting to an exchange may take.
+    pub price_connect_timeout_ms: u64,
+    /// How long one answer of an exchange may take, connecting included.
+    pub price_timeout_ms: u64,
+    /// The longest wait between two attempts on an exchange that fails.
+    pub price_retry_max_ms: u64,
+    /// How far a candle may lie ahead of the server's clock.
+    pub price_future_max_ms: u64,
+    /// How old the last good price may be when it is still told, flagged as stale.
+    pub price_stale_max_ms: u64,
+    /// How many observations wait to be recorded.
+    pub price_records_waiting_max: u64,
+    /// How many observations a history is configured to hold at most.
+    pub price_records_max: u64,
+    /// How many rows of history one query answers at most.
+    pub price_history_rows_max: u64,
+    /// How many points in time one query of the history names at most.
+    pub price_history_dates_max: u64,
 }
 
 /// `GET /operator/projections`, on the operator's listener only.

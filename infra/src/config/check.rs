@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use satpost_domain::network::Network;
 
-use crate::config::Config;
+use crate::config::{Config, PriceConfigError};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,9 @@ pub enum ConfigError {
         "node.zmq_sequence and node.zmq_rawtx are both {0}; give each topic an address of its own, or messages are lost in every large block"
     )]
     ZmqShared(String),
+    /// The settings of prices cannot be used.
+    #[error(transparent)]
+    Price(#[from] PriceConfigError),
     /// A rate of zero would refuse everything.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
@@ -54,6 +57,7 @@ impl Config {
         self.network.parse::<Network>()?;
         self.log.cluster()?;
         self.check_listeners()?;
+        self.price.plan()?;
         self.check_node()
     }
 

@@ -97,6 +97,46 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "How push services reach the operator (RFC 8292): a `mailto:` or `https:` URL.",
     ),
     (
+        "price.currencies",
+        None,
+        "The currencies a price is known in, like `[\"USD\", \"EUR\"]`.",
+    ),
+    (
+        "price.feeds",
+        None,
+        "The exchanges that are asked, a table each, like `[{ name = \"kraken\" }, { name = \"coinbaseexchange\" }]`. No exchange is called unless it stands here. `name` in paths and answers; `parser` (default: the name) one of `binance`, `bitfinex`, `bitstamp`, `coinbaseexchange`, `gemini`, `kraken`, `okx`; `url` with `{CUR}` or `{cur}` for the currency (default: the exchange's public interface; `https`, or `http` on loopback); `currencies` (default: all); `interval_secs` (default: `price.interval_secs`).",
+    ),
+    (
+        "price.interval_secs",
+        None,
+        "How often each exchange is asked. One that fails is asked less often, at least every ten minutes.",
+    ),
+    (
+        "price.max_age_secs",
+        None,
+        "How old a quote may be; an older one does not count.",
+    ),
+    (
+        "price.deviation_basis_points",
+        None,
+        "How far a quote may be from the median, in hundredths of a percent; one that is farther away does not count for the quorum.",
+    ),
+    (
+        "price.quorum",
+        None,
+        "How many exchanges must agree; without that many the last good price is told as stale. 0: more than half of those asked for the currency.",
+    ),
+    (
+        "price.keep_weeks",
+        None,
+        "How many weeks of history are kept in `price.redb` in the data folder; about 15 MB a week for seven feeds and one currency.",
+    ),
+    (
+        "price.bounds",
+        None,
+        "The lowest and the highest price a currency can have, as decimals in text, like `{ USD = [\"1000\", \"10000000\"] }`.",
+    ),
+    (
         "eventstoredb.listen",
         Some("--eventstoredb-listen"),
         "Where the log is served over the protocol of EventStoreDB (KurrentDB), like `127.0.0.1:2113`; nowhere unless given. Loopback only: there is no authentication. Payloads are never served.",

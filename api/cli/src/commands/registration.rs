@@ -1,6 +1,7 @@
 //! The wallet and its server.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::ensure;
 use satpost_client::base_url;
@@ -85,13 +86,7 @@ pub(crate) async fn server_info(
     options: WalletOptions,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let http = match Wallet::open(options.clone()) {
-        Ok(wallet) => wallet.http()?,
-        Err(_) => {
-            let server = options.server.as_deref().unwrap_or(DEFAULT_SERVER);
-            HttpClient::new(base_url::parse(server)?, options.http)?.into()
-        }
-    };
+    let http = server_of(options)?;
     let info = http.get_info().await?;
     let mut lines = vec![
         format!("{} {} at {}", info.name, info.version, http.base()),
@@ -108,4 +103,14 @@ pub(crate) async fn server_info(
     }
     output.show(&lines.join("\n"), &serde_json::to_value(&info)?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The server of the wallet, or the one that is named or the usual one when there is no wallet.
+pub(super) fn server_of(options: WalletOptions) -> anyhow::Result<Arc<HttpClient>> {
+    if let Ok(wallet) = Wallet::open(options.clone()) {
+        return Ok(wallet.http()?);
+    }
+    let server = options.server.as_deref().unwrap_or(DEFAULT_SERVER);
+    let http = HttpClient::new(base_url::parse(server)?, options.http)?;
+    Ok(Arc::new(http))
 }

@@ -14,6 +14,7 @@ use satpost_api_types::messages::{
     AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, FetchMessagesResponse, ParkMessages,
     ParkedMessage, QueueResponse, SendMessageResponse,
 };
+use satpost_api_types::prices::PriceResponse;
 use satpost_api_types::push::{
     SetPushTargetRequest, SetPushTargetResponse, VerifyPushTargetRequest,
 };
@@ -56,6 +57,16 @@ impl HttpClient {
     /// [`CallError`].
     pub async fn get_limits(&self) -> Result<LimitsResponse, CallError> {
         let call = Call::query("/v1/limits", None);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// What a bitcoin costs in `currency`, like `USD`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn get_price(&self, currency: &str) -> Result<PriceResponse, CallError> {
+        let currency: String = url::form_urlencoded::byte_serialize(currency.as_bytes()).collect();
+        let call = Call::query(&format!("/v1/price/{currency}"), None);
         self.carry_out(&call).await?.json()
     }
 
