@@ -22,6 +22,7 @@ use super::mempool::{Claims, Mempool};
 use super::rpc::{NodeRpc, RpcError};
 
 mod blocks;
+mod depths;
 mod transactions;
 
 /// How many removal holds a removal waits for while a block is on its way.
@@ -43,6 +44,7 @@ pub struct Follower {
     pub(super) rpc: Arc<dyn NodeRpc>,
     handler: Handler,
     network: Network,
+    final_depth: u32,
     stream: StreamId,
     pub(super) read_model: Arc<ReadModel>,
     pub(super) mempool: Mempool,
@@ -61,12 +63,14 @@ impl Follower {
         rpc: Arc<dyn NodeRpc>,
         handler: Handler,
         network: Network,
+        final_depth: u32,
         read_model: Arc<ReadModel>,
     ) -> Self {
         Self {
             rpc,
             handler,
             network,
+            final_depth,
             stream: StreamId::chain(network),
             read_model,
             mempool: Mempool::default(),
@@ -116,6 +120,10 @@ impl Follower {
                 ChainEvent::EpochStarted { .. }
                 | ChainEvent::BlockConnected { .. }
                 | ChainEvent::BlockDisconnected { .. }
+                | ChainEvent::DepthReached { .. }
+                | ChainEvent::TransactionFinal { .. }
+                | ChainEvent::CoinbaseMatured { .. }
+                | ChainEvent::AuditPassed { .. }
                 | ChainEvent::FeedGap { .. }
                 | ChainEvent::FeedRestored { .. } => {}
             }

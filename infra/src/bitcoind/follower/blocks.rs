@@ -6,7 +6,7 @@ use satpost_domain::chain::{BlockRef, ChainCommand, ChainError, Conflict, GapKin
 use satpost_domain::ids::{BlockHash, Txid};
 use satpost_domain::limits::REORG_BLOCKS_MAX;
 
-use super::{FollowError, Follower};
+use super::{FollowError, Follower, depths};
 use crate::bitcoind::convert;
 use crate::bitcoind::matcher::{self, Candidate};
 use crate::bitcoind::rpc::RpcError;
@@ -85,6 +85,7 @@ impl Follower {
         let chain = self.chain().await?;
         let sightings = matcher::sightings(&self.read_model.watched_scripts(), &chain, &candidates);
         let height = chain.tip().map_or(0, |tip| tip.height + 1);
+        let depths = depths::made_by_block(&self.read_model.watched_scripts(), &chain, height);
         drop(chain);
         let command = ChainCommand::ConnectBlock {
             block: BlockRef { height, hash },
@@ -92,6 +93,8 @@ impl Follower {
             time_secs: block.header.time,
             sightings,
             conflicts: self.conflicts_with(&candidates),
+            depths,
+            final_depth: self.final_depth,
         };
         self.record(&command).await?;
         let taken = txids.iter().filter(|txid| self.mempool.remove(txid));
