@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
+use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
 use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
@@ -92,6 +92,8 @@ struct Server {
     log_identity: LogIdentity,
     keys: Arc<ServerKeys>,
     random: SystemIds,
+    /// Every metric of the server.
+    registry: prometheus::Registry,
 }
 
 impl Server {
@@ -118,6 +120,7 @@ impl Server {
             log_identity,
             keys,
             random,
+            registry: prometheus::Registry::new(),
         })
     }
 
@@ -224,7 +227,7 @@ impl Server {
             rpc,
             self.handler.clone(),
             Arc::clone(&self.read_model),
-            sender,
+            (sender, NodeMetrics::register(&self.registry)?),
             stop.clone(),
         ));
         Ok(Node::Followed(receiver))
@@ -287,7 +290,7 @@ impl Server {
             receipt_signer: Arc::clone(&self.keys) as _,
             service: status,
             request_ids: Arc::new(self.random.clone()),
-            registry: prometheus::Registry::new(),
+            registry: self.registry.clone(),
         };
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;

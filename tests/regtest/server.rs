@@ -17,7 +17,7 @@ use satpost_domain::network::Network;
 use satpost_domain::script::Script;
 use satpost_domain::{ClientId, CommandId, Event, Position, Revision, StreamId};
 use satpost_event_store::memory::MemoryEventStore;
-use satpost_infra::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
+use satpost_infra::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
 use satpost_infra::event_log::StoredEventLog;
 use satpost_infra::system::{SystemClock, SystemIds};
 use satpost_projections::{ReadModel, runner};
@@ -100,13 +100,14 @@ impl Server {
             while !model.is_live() {
                 tokio::time::sleep(PAUSE).await;
             }
+            let metrics = NodeMetrics::register(&prometheus::Registry::new()).unwrap();
             let rpc = CoreRpc::new(config.rpc_url.clone(), config.rpc_auth.clone());
             bitcoind::run(
                 config,
                 Arc::new(rpc),
                 follower,
                 model,
-                status_sender,
+                (status_sender, metrics),
                 stopped,
             )
             .await;

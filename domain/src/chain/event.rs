@@ -65,7 +65,8 @@ pub enum GapKind {
     NodeRestart,
     /// The node's tip or mempool differs from what the notifications told.
     Heartbeat,
-    /// More changes of the mempool were numbered than announced when a block closed the books.
+    /// More changes of the mempool were numbered than announced, or an announced block does not
+    /// follow the one before it.
     Books,
     /// More notifications waited than the server holds.
     Overflow,

@@ -26,12 +26,12 @@ impl Follower {
         let tip = self.tip().await?;
         if convert::block_hash(block.header.prev_blockhash) == tip.hash {
             let explained = self.connect(hash, &block).await?;
-            return Ok((!explained).then_some(GapKind::Counter));
+            return Ok((!explained).then_some(GapKind::Books));
         }
         // The node announces with a delay: a block below the first that was recorded may come
         // after the headers were read.
         let is_old = self.rpc.best_block().await? == tip.hash;
-        Ok((!is_old).then_some(GapKind::Counter))
+        Ok((!is_old).then_some(GapKind::Books))
     }
 
     /// A block was taken back; `replayed` when that may have been long ago.
@@ -51,7 +51,7 @@ impl Follower {
             return Ok(None);
         }
         if !is_tip {
-            return Ok(Some(GapKind::Counter));
+            return Ok(Some(GapKind::Books));
         }
         self.disconnect_tip().await?;
         Ok(None)
