@@ -101,7 +101,7 @@ struct Path {
 enum Place {
     Mempool,
     Confirmed(BlockRef),
-    Gone,
+    Gone { replaced: bool },
 }
 
 impl Log {
@@ -155,9 +155,8 @@ impl Log {
                 let key = (*txid, touch.script_hash);
                 let before = self.paths.get(&key);
                 assert!(
-                    before.is_none_or(
-                        |path| path.place == Place::Gone && path.incarnation < *incarnation
-                    ),
+                    before.is_none_or(|path| matches!(path.place, Place::Gone { .. })
+                        && path.incarnation < *incarnation),
                     "{event:?} after {before:?}"
                 );
                 (
@@ -216,15 +215,18 @@ impl Log {
             } => {
                 let key = (*txid, *script_hash);
                 let before = self.paths[&key];
-                let expected = Path {
-                    place: Place::Mempool,
-                    incarnation: *incarnation,
-                };
-                assert_eq!(before, expected, "{event:?}");
+                let replaced = matches!(event, ChainEvent::TransactionReplaced { .. });
+                // What took the place of an evicted transaction may be known only later.
+                let may_go = before.place == Place::Mempool
+                    || replaced && before.place == Place::Gone { replaced: false };
+                assert!(
+                    may_go && before.incarnation == *incarnation,
+                    "{event:?} after {before:?}"
+                );
                 (
                     key,
                     Path {
-                        place: Place::Gone,
+                        place: Place::Gone { replaced },
                         incarnation: *incarnation,
                     },
                 )

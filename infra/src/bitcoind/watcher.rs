@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use satpost_commands::Handler;
 use satpost_domain::chain::{BlockRef, GapKind};
