@@ -134,8 +134,10 @@ impl Log {
         }
         self.history.extend(events);
         let chain = &self.chain;
-        self.paths
-            .retain(|(txid, _), _| chain.tracked(txid).is_some());
+        // How often one that went was in the mempool is remembered for ever.
+        self.paths.retain(|(txid, _), path| {
+            chain.tracked(txid).is_some() || matches!(path.place, Place::Gone { .. })
+        });
         let again = chain.decide(command);
         assert!(
             again.is_err() || again.is_ok_and(|events| events.is_empty()),

@@ -78,6 +78,8 @@ async fn audits_what_it_was_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_a_payment_as_soon_as_its_address_is_watched() {
     let node = RegtestNode::start();
+    // Every payment has a coin of its own.
+    node.mine(10);
     let server = Server::follow(&node).await;
     let (address, other) = (node.new_address(), node.new_address());
     // The other is watched and seen, so that the first has passed unnoticed.
