@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use crate::support::config;
 
+mod announced;
 mod node;
 mod server;
 mod world;

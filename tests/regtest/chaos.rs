@@ -248,6 +248,9 @@ async fn says_what_the_node_says_after_every_round_of_loss_restart_and_reorganis
         node.fall_silent(false);
         relays.iter().for_each(Relay::work_again);
         server.until_it_agrees_with(&world.node).await;
+        if (round + 1).is_multiple_of(50) {
+            println!("{} rounds", round + 1);
+        }
     }
     println!("{rounds} rounds");
 }

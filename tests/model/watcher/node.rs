@@ -300,6 +300,11 @@ impl Inner {
         self.sequence = 1 + self.mempool.len() as u64;
     }
 
+    /// The transactions of a block, whether it is in the best chain or not.
+    pub(super) fn transactions_in(&self, hash: &BlockHash) -> Vec<Txid> {
+        self.blocks[hash].txdata.iter().map(id).collect()
+    }
+
     pub(super) fn place_of(&self, txid: &Txid) -> Option<(u32, BlockHash)> {
         (0..).zip(&self.best).find_map(|(height, hash)| {
             let mut transactions = self.blocks[hash].txdata.iter();

@@ -9,6 +9,7 @@ use satpost_domain::chain::{BlockRef, ChainEvent, TransactionState};
 use satpost_domain::ids::{ScriptHash, Txid};
 use satpost_domain::limits::REORG_BLOCKS_MAX;
 
+use super::announced::Announced;
 use super::node::{SimNode, old_coin, payment};
 use super::server::{OnItsWay, Server};
 use super::{Append, Fate, Happening};
@@ -20,6 +21,9 @@ pub(super) struct World {
     /// Hears what fate lets it hear.
     broken: Server,
     fates: Vec<Fate>,
+    told: Announced,
+    /// How often the node was started again.
+    restarts: usize,
     announced: u64,
     /// The most blocks there were: what is far below may be forgotten.
     highest: usize,
@@ -33,6 +37,8 @@ impl World {
             broken: Server::new(&node, &appends).await,
             node,
             fates,
+            told: Announced::default(),
+            restarts: 0,
             announced: 0,
             highest: 0,
         }
@@ -77,6 +83,8 @@ impl World {
             Happening::Restart { keeps_mempool } => {
                 self.announce();
                 self.node.inner().restart(keeps_mempool);
+                self.told.restart();
+                self.restarts += 1;
                 self.perfect.disconnect().await;
                 self.broken.disconnect().await;
             }
@@ -113,6 +121,7 @@ impl World {
     fn announce(&mut self) {
         self.highest = self.highest.max(self.node.inner().best.len());
         for notice in self.node.announcements() {
+            self.told.hear(&notice, &self.node.inner());
             let number = self.announced;
             let fate = self.fates[usize::try_from(number).unwrap() % self.fates.len()];
             self.announced += 1;
@@ -126,6 +135,7 @@ impl World {
                 server.announced = self.announced;
             }
         }
+        self.told.compare(&self.node.inner());
     }
 
     /// Everything arrives, and everything is compared.
@@ -141,7 +151,17 @@ impl World {
         // other blocks were recorded.
         if !began_again(&self.perfect) && !began_again(&self.broken) {
             assert_eq!(self.perfect.facts(&best), self.broken.facts(&best));
+            self.assert_nothing_is_missing();
         }
+    }
+
+    /// A server that hears everything records everything, and sees no gap where there is none.
+    fn assert_nothing_is_missing(&self) {
+        assert_eq!(self.perfect.resyncs, 1 + self.restarts, "resyncs");
+        let history = self.perfect.history().into_iter();
+        let history: Vec<ChainEvent> = history.map(|(_, event)| event).collect();
+        self.told
+            .assert_recorded(&history, &self.node.inner().watched());
     }
 
     /// After a comparison the log says what the node says.
