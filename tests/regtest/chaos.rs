@@ -66,8 +66,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let node = RegtestNode::start();
+        let mut node = RegtestNode::start();
         node.mine(60);
+        // A power cut loses what was not written down by a stop in good order.
+        node.restart();
         let watched = (0..3).map(|_| node.new_address()).collect();
         Self {
             node,
@@ -168,6 +170,8 @@ impl World {
     fn reorganise(&mut self, least: u64, most: u64) {
         let depth = least + self.dice.below(most - least + 1);
         let height = self.node.height();
+        // A power cut may have taken many blocks away.
+        let depth = depth.min(height.saturating_sub(105)).max(1);
         let stale = self.node.rpc().get_block_hash(height - depth + 1).unwrap();
         self.node.invalidate_block(&stale);
         for _ in 0..self.dice.below(depth + 2) {

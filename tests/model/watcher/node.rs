@@ -17,6 +17,8 @@ use satpost_domain::ids::{BlockHash, Txid};
 use satpost_infra::bitcoind::feed::Notice;
 use satpost_infra::bitcoind::rpc::{MempoolSnapshot, NodeInfo, NodeRpc, Publication, RpcError};
 
+/// How many blocks there are when the servers begin, block 0 included.
+pub(super) const BLOCKS_AT_START: usize = 4;
 /// How many scripts are watched; the next ones are not.
 pub(super) const WATCHED: u8 = 3;
 
@@ -255,8 +257,8 @@ impl Inner {
 
     /// The last blocks become stale. Their transactions return, except every `lost`th and those
     /// that depend on it.
-    pub(super) fn reorganise(&mut self, depth: usize, lost: usize) {
-        let keep = self.best.len().saturating_sub(depth).max(2);
+    pub(super) fn reorganise(&mut self, depth: usize, least: usize, lost: usize) {
+        let keep = self.best.len().saturating_sub(depth).max(least);
         let stale = self.best.split_off(keep.min(self.best.len()));
         let mut returning = Vec::new();
         for hash in stale.iter().rev() {
@@ -351,7 +353,7 @@ impl SimNode {
         let hash = hash(&genesis);
         inner.blocks.insert(hash, genesis);
         inner.best.push(hash);
-        for _ in 0..3 {
+        for _ in 1..BLOCKS_AT_START {
             inner.connect(Vec::new(), 200);
         }
         inner.announced.clear();

@@ -10,7 +10,7 @@ use satpost_domain::ids::{ScriptHash, Txid};
 use satpost_domain::limits::REORG_BLOCKS_MAX;
 
 use super::announced::Announced;
-use super::node::{SimNode, old_coin, payment};
+use super::node::{BLOCKS_AT_START, SimNode, old_coin, payment};
 use super::server::{OnItsWay, Server};
 use super::{Append, Fate, Happening};
 
@@ -46,8 +46,9 @@ impl World {
 
     pub(super) async fn happen(&mut self, happening: &Happening) {
         match *happening {
-            Happening::Pay { coin, variant, to } => {
-                let payment = payment(old_coin(coin), variant, to);
+            Happening::Pay { coin, variant } => {
+                // The same few, so that they leave and come back.
+                let payment = payment(old_coin(coin), variant, (coin + variant) % 5);
                 self.node.inner().accept(&payment);
             }
             Happening::Child {
@@ -75,9 +76,11 @@ impl World {
                 lost,
                 blocks,
             } => {
+                // Only now and then below the block where the servers began.
+                let keep = if lost == 3 { 2 } else { BLOCKS_AT_START };
                 self.node
                     .inner()
-                    .reorganise(depth.into(), usize::from(lost));
+                    .reorganise(depth.into(), keep, usize::from(lost));
                 self.mine_empty(blocks);
             }
             Happening::Restart { keeps_mempool } => {
