@@ -124,10 +124,8 @@ impl Watcher {
             tracing::error!(%error, "the node cannot be followed; it is tried again");
         }
         let was_live = self.status.send_replace(next).is_live();
-        if was_live {
-            if let Err(error) = self.note_gap(GapKind::Disconnected).await {
-                tracing::warn!(%error, "the gap is noted when the log can be written again");
-            }
+        if was_live && let Err(error) = self.note_gap(GapKind::Disconnected).await {
+            tracing::warn!(%error, "the gap is noted when the log can be written again");
         }
     }
 

@@ -265,6 +265,6 @@ impl Watcher {
 /// Waits until the read model has taken an event; for ever when it has ended.
 async fn moved(read_model: &mut watch::Receiver<Progress>) {
     if read_model.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
