@@ -41,6 +41,8 @@ pub mod resync;
 pub mod rpc;
 pub mod scanner;
 pub mod status;
+#[cfg(test)]
+mod test_blocks;
 pub mod watcher;
 
 pub use core_rpc::CoreRpc;
