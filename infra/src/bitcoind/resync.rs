@@ -52,7 +52,10 @@ impl Follower {
     }
 
     /// Walks back to the fork and forward to the node's tip, one append for each block.
-    async fn follow_headers(
+    ///
+    /// # Errors
+    /// [`FollowError`]; what was recorded until then stands.
+    pub(crate) async fn follow_headers(
         &mut self,
         status: &watch::Sender<NodeStatus>,
     ) -> Result<(), FollowError> {
