@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod blocks;
+mod doctor;
 mod failures;
 mod mempool;
 mod node;
+mod raw_blocks;
 mod relay;
 mod server;
 mod spend;
