@@ -16,7 +16,7 @@ use satpost_infra::bitcoind::{CoreRpc, NodeAuth};
 use satpost_tests::node::RegtestNode;
 use serde_json::json;
 
-use crate::server::{Server, Step, config};
+use crate::server::{Server, Step};
 
 const PAYMENT: Amount = Amount::from_sat(1_000_000);
 
