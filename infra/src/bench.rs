@@ -9,6 +9,7 @@
 //! - [`workload`]: the load; [`contest`]: interleaved rounds of it, and what they say.
 //! - [`recovery`]: a process is killed under load; [`reads`]: opening, scanning, following,
 //!   and what the tools do that go through all of it.
+//! - [`chain`]: the other half of the server, from the node to the log.
 //! - [`log_bench`]: all of it in one run; [`report`]: tables for people, lines for programs.
 
 #![allow(
@@ -30,6 +31,7 @@ use satpost_event_store::storage::OpenError;
 
 pub mod arguments;
 pub mod bench_folder;
+pub mod chain;
 pub mod contender;
 pub mod contest;
 pub mod cost;

@@ -22,6 +22,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::bitcoind::doctor::{self, DoctorMetrics};
+use crate::bitcoind::rpc::NodeRpc;
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
@@ -226,6 +228,7 @@ impl Server {
             config.rpc_auth.clone(),
         ));
         let (sender, receiver) = watch::channel(NodeStatus::Connecting);
+        self.start_doctor(Arc::clone(&rpc) as _, receiver.clone(), background, stop)?;
         background.spawn(bitcoind::run(
             config,
             rpc,
@@ -235,6 +238,25 @@ impl Server {
             stop.clone(),
         ));
         Ok(Node::Followed(receiver))
+    }
+
+    fn start_doctor(
+        &self,
+        rpc: Arc<dyn NodeRpc>,
+        status: watch::Receiver<NodeStatus>,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let metrics = DoctorMetrics::register(&self.registry)?;
+        background.spawn(doctor::keep(
+            rpc,
+            self.config.network(),
+            self.config.data_dir.clone(),
+            status,
+            metrics,
+            stop.clone(),
+        ));
+        Ok(())
     }
 
     fn start_processes(
@@ -362,7 +384,8 @@ fn rate_limits(config: &Config) -> RateLimits {
     }
 }
 
-fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
+/// How the node of a configuration is reached.
+pub(crate) fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
     let node = &config.node;
     let rpc_auth = match (&node.rpc_cookie, &node.rpc_user, &node.rpc_password_file) {
         (Some(cookie), ..) => NodeAuth::Cookie(cookie.clone()),

@@ -4,11 +4,13 @@
 
 mod blocks;
 mod chaos;
+mod doctor;
 mod failures;
 mod mempool;
 mod milestones;
 mod node;
 mod polling;
+mod raw_blocks;
 mod relay;
 mod server;
 mod spend;

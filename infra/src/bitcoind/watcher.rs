@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::check::{self, Unfit};
+use super::check::{self, FeedQuality, Unfit};
 use super::epoch::Epoch;
 use super::feed::Feed;
 use super::follower::{Comparison, FollowError, Follower};
@@ -150,15 +150,14 @@ impl Watcher {
 
     /// Looks whether the node can be followed, and how.
     async fn examine(&self) -> Result<(NodeInfo, Source), SessionError> {
-        match check::check(self.rpc.as_ref(), self.config.network).await {
-            Ok(info) if self.config.zmq_sequence.is_some() => Ok((info, Source::Announced)),
-            Ok(info) => Ok((info, Source::Polled)),
-            Err(Unfit::NoSequence) => {
-                let info = self.rpc.info().await.map_err(FollowError::from)?;
-                Ok((info, Source::Polled))
-            }
-            Err(unfit) => Err(unfit.into()),
-        }
+        let (info, quality) = check::check(self.rpc.as_ref(), self.config.network).await?;
+        let announced = quality == FeedQuality::Complete && self.config.zmq_sequence.is_some();
+        let source = if announced {
+            Source::Announced
+        } else {
+            Source::Polled
+        };
+        Ok((info, source))
     }
 
     /// A restarted node may have lost its mempool, and counts its notifications from 0. True when
