@@ -35,6 +35,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The Bitcoin node; without `rpc_url` the server runs without one.
     pub node: NodeConfig,
+    /// Watching addresses.
+    pub watching: WatchingConfig,
     /// Waking phones.
     pub push: PushConfig,
     /// The log over the protocol of EventStoreDB.
@@ -81,6 +83,15 @@ pub struct NodeConfig {
     pub zmq_sequence: String,
     /// The address of `zmqpubrawtx`, another one than that of `zmq_sequence`.
     pub zmq_rawtx: String,
+}
+
+/// Watching addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchingConfig {
+    /// How many addresses one client may watch, up to
+    /// [`satpost_domain::limits::WATCHED_ADDRESSES_CEILING`].
+    pub addresses_max: usize,
 }
 
 /// Waking phones.
@@ -146,6 +157,9 @@ impl Default for Config {
                 rpc_password_file: None,
                 zmq_sequence: String::new(),
                 zmq_rawtx: String::new(),
+            },
+            watching: WatchingConfig {
+                addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
             },
             push: PushConfig {
                 allow: Vec::new(),

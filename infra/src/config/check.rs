@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use satpost_domain::limits::WATCHED_ADDRESSES_CEILING;
 use satpost_domain::network::Network;
 
 use crate::config::Config;
@@ -37,6 +38,9 @@ pub enum ConfigError {
         "node.zmq_sequence and node.zmq_rawtx are both {0}; give each topic an address of its own, or messages are lost in every large block"
     )]
     ZmqShared(String),
+    /// A list could grow larger than a server can fold.
+    #[error("watching.addresses_max is {0}; at most {WATCHED_ADDRESSES_CEILING} are possible")]
+    TooManyAddresses(usize),
     /// A rate of zero would refuse everything.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
@@ -54,7 +58,16 @@ impl Config {
         self.network.parse::<Network>()?;
         self.log.cluster()?;
         self.check_listeners()?;
+        self.check_watching()?;
         self.check_node()
+    }
+
+    fn check_watching(&self) -> Result<(), ConfigError> {
+        match self.watching.addresses_max {
+            0 => Err(ConfigError::Zero("watching.addresses_max")),
+            given if given > WATCHED_ADDRESSES_CEILING => Err(ConfigError::TooManyAddresses(given)),
+            _ => Ok(()),
+        }
     }
 
     fn check_listeners(&self) -> Result<(), ConfigError> {
@@ -143,6 +156,18 @@ mod tests {
             config.server.behind_tls_proxy = true;
         })
         .unwrap();
+    }
+
+    #[test]
+    fn lets_a_list_grow_up_to_the_ceiling() {
+        let allow = |max| with(|config| config.watching.addresses_max = max);
+        allow(WATCHED_ADDRESSES_CEILING).unwrap();
+        allow(1).unwrap();
+        assert!(matches!(allow(0), Err(ConfigError::Zero(_))));
+        assert!(matches!(
+            allow(WATCHED_ADDRESSES_CEILING + 1),
+            Err(ConfigError::TooManyAddresses(_))
+        ));
     }
 
     #[test]

@@ -87,6 +87,11 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "The node's `zmqpubrawtx` address, not the one of `node.zmq_sequence`. The node needs `zmqpubrawtxhwm=0`.",
     ),
     (
+        "watching.addresses_max",
+        None,
+        "How many addresses one client may watch, up to 1,000,000. The server takes about 200 bytes of memory for each while a client changes its list, and about 60 always.",
+    ),
+    (
         "push.allow",
         Some("--push-allow"),
         "Hosts or addresses that may be pushed to although they are not globally routable, also without TLS.",
