@@ -338,24 +338,21 @@ impl World {
         }
         let script = script(script_number);
         let hash = script.hash();
-        let depths = match number % 3 {
-            0 => None,
-            _ => DepthSet::new([u32::from(number % 140) + 2]).ok(),
-        };
+        let depths =
+            (number % 3 > 0).then(|| DepthSet::new([u32::from(number % 140) + 2]).unwrap());
         let birthday = (number % 5 == 0).then_some(Birthday::Height(number.into()));
         let watch = NewWatch {
             id: WatchId::new(self.draw()),
-            target: match number % 2 {
-                0 => script.into(),
-                _ => hash.into(),
+            target: if number % 2 == 0 {
+                script.into()
+            } else {
+                hash.into()
             },
             wish: WatchWish { depths, birthday },
         };
-        let bounds = WatchBounds::new(Network::Regtest, None);
-        let watches = vec![watch];
         let watch = WatchlistCommand::Watch {
-            watches,
-            bounds,
+            watches: vec![watch],
+            bounds: WatchBounds::new(Network::Regtest, None),
             at,
         };
         assert!(self.ask_watchlist(client, &watch));

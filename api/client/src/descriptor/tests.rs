@@ -2,7 +2,7 @@
 
 use bitcoin::bip32::{Xpriv, Xpub};
 use bitcoin::key::Secp256k1;
-use miniscript::descriptor::checksum::desc_checksum;
+use miniscript::descriptor::checksum::Engine;
 
 use super::*;
 use crate::receive_address::receive_address;
@@ -22,7 +22,9 @@ fn account() -> (Xpriv, Xpub) {
 }
 
 fn with_checksum(text: &str) -> String {
-    format!("{text}#{}", desc_checksum(text).unwrap())
+    let mut engine = Engine::new();
+    engine.input(text).unwrap();
+    format!("{text}#{}", engine.checksum())
 }
 
 fn parse(text: &str) -> Result<WatchDescriptor, DescriptorError> {

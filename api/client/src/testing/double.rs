@@ -185,6 +185,24 @@ impl World {
                 self.watched.extend(addresses);
                 Ok(json!({ "added": added, "changed": 0 }))
             }
+            ("POST", "/v1/addresses:import") => {
+                let lines: Vec<_> = request
+                    .body
+                    .split_inclusive(|byte| *byte == b'\n')
+                    .collect();
+                let good = lines
+                    .iter()
+                    .filter_map(|line| serde_json::from_slice(line).ok());
+                let before = self.watched.len();
+                self.watched.extend(good);
+                let added = self.watched.len() - before;
+                let bad = lines.len() - added;
+                let error = json!({ "line": lines.len(), "code": "malformed", "detail": "" });
+                Ok(json!({
+                    "lines": lines.len(), "added": added, "changed": 0, "unchanged": 0,
+                    "refused": bad, "errors": vec![error; bad.min(1)],
+                }))
+            }
             ("GET", "/v1/messages") => self.fetch(&keys[0], request),
             ("POST", "/v1/messages/ack") => self.acknowledge(&keys[0], &request.body),
             ("POST", path) if path.starts_with("/v1/queues/") => {

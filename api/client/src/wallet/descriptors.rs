@@ -113,8 +113,10 @@ mod tests {
     const DESCRIPTOR: &str = "tr(xpub6BgBgsespWvERF3LHQu6CnqdvfEvtMcQjYrcRzx53QJjSxarj2afYWcLteoGVky7D3UKDP9QyrLprQ3VCECoY49yfdDEHGCtMMj92pReUsQ/0/*)";
 
     fn descriptor() -> WatchDescriptor {
-        let checksum = miniscript::descriptor::checksum::desc_checksum(DESCRIPTOR).unwrap();
-        WatchDescriptor::parse(&format!("{DESCRIPTOR}#{checksum}"), Network::Mainnet).unwrap()
+        let mut engine = miniscript::descriptor::checksum::Engine::new();
+        engine.input(DESCRIPTOR).unwrap();
+        let text = format!("{DESCRIPTOR}#{}", engine.checksum());
+        WatchDescriptor::parse(&text, Network::Mainnet).unwrap()
     }
 
     fn reach_of(used: &[u32], gap: u32) -> usize {
