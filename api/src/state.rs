@@ -76,6 +76,20 @@ impl ApiState {
         }
     }
 
+    /// Like [`Self::wait_until_visible`], for an import: waits as long as the projections move on.
+    ///
+    /// # Errors
+    /// `behind` when they stand still for [`MIN_POSITION_WAIT_MAX`].
+    pub(crate) async fn wait_while_moving(&self, position: Position) -> Result<(), ApiError> {
+        loop {
+            let before = self.read_model.position();
+            match self.wait_until_visible(position).await {
+                Err(_) if self.read_model.position() > before && !self.is_stopping() => {}
+                answer => return answer,
+            }
+        }
+    }
+
     /// Ends every wait: the server is about to stop.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);

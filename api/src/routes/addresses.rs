@@ -99,7 +99,7 @@ pub(crate) async fn import_addresses(
     let imported = import::import_addresses(handler, context, client, watches, rules.bounds)
         .await
         .map_err(|interrupted| ApiError::interrupted(interrupted, lines.watches.len()))?;
-    state.wait_until_visible(imported.position).await?;
+    state.wait_while_moving(imported.position).await?;
     Ok(done(StatusCode::OK, imported.position).json(import_response(lines, &imported)))
 }
 
