@@ -28,6 +28,7 @@ use crate::routes::{
         clients::retire_client,
         addresses::watch_addresses,
         addresses::list_addresses,
+        addresses::import_addresses,
         addresses::unwatch_addresses,
         transactions::list_transactions,
         send_message::send_message,

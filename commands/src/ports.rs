@@ -166,7 +166,8 @@ pub trait Clock: Send + Sync + 'static {
 pub trait IdSource: Send + Sync + 'static {
     /// A fresh message id.
     fn message_id(&self) -> MessageId;
-    /// A fresh watch-list entry id.
+    /// A fresh watch-list entry id. Its first [`WatchId::COMMON_BYTES`] bytes are never drawn again:
+    /// they name a request.
     fn watch_id(&self) -> WatchId;
     /// A fresh push registration id.
     fn push_target_id(&self) -> PushTargetId;

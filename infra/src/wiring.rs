@@ -355,6 +355,7 @@ impl Server {
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;
         config.rate_limits = rate_limits(&self.config);
+        config.watched_addresses_max = self.config.watching.addresses_max;
         Ok(ApiState::new(config, ports)?)
     }
 

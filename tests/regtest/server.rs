@@ -15,6 +15,7 @@ use satpost_domain::ids::{RequestDigest, ScriptHash};
 use satpost_domain::limits::{FINAL_DEPTH_DEFAULT, NODE_AUDIT};
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::{WatchBounds, WatchWish};
 use satpost_domain::{ClientId, CommandId, Event, EventId, Position, Revision, StreamId};
 use satpost_event_store::memory::MemoryEventStore;
 use satpost_infra::bitcoind::rpc::NodeRpc;
@@ -175,7 +176,9 @@ impl Server {
             command_id: CommandId::new(id),
             request_digest: RequestDigest::new(id),
         };
-        let watched = watch_addresses(&self.handler, context, holder(), vec![script])
+        let watches = vec![(script.into(), WatchWish::default())];
+        let bounds = WatchBounds::new(Network::Regtest, None);
+        let watched = watch_addresses(&self.handler, context, holder(), watches, bounds)
             .await
             .unwrap();
         assert!(self.read_model.wait_for(watched.position, PATIENCE).await);

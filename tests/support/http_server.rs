@@ -61,6 +61,8 @@ pub struct ServerOptions {
     pub watching: bool,
     /// Prices.
     pub prices: Arc<dyn PriceQuery>,
+    /// How many addresses one client may watch.
+    pub watched_addresses_max: usize,
 }
 
 impl Default for ServerOptions {
@@ -71,6 +73,7 @@ impl Default for ServerOptions {
             follow: true,
             watching: true,
             prices: Arc::new(NoPrices::default()),
+            watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
         }
     }
 }
@@ -158,6 +161,7 @@ impl HttpServer {
         };
         let mut config = ApiConfig::new(Network::Regtest, vec![address.to_string()]);
         config.rate_limits = options.rate_limits;
+        config.watched_addresses_max = options.watched_addresses_max;
         config.workers = 1;
         config.shutdown_timeout = Duration::from_secs(5);
         let state = Arc::new(ApiState::new(config, ports).expect("a fresh registry"));
