@@ -10,6 +10,7 @@ mod depths;
 mod error;
 mod event;
 mod event_id;
+mod history;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -19,4 +20,5 @@ pub use depths::{DepthError, DepthSet};
 pub use error::ChainError;
 pub use event::{BlockRef, ChainEvent, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch};
 pub use event_id::event_id;
+pub use history::{Backfill, HistoricBlock, HistoryCommand, HistoryEvent};
 pub use state::{Chain, Coin, Tracked, TransactionState};
