@@ -71,6 +71,18 @@ pub const NODE_RETRY_MIN: Duration = Duration::from_millis(250);
 /// The longest wait after the node failed.
 pub const NODE_RETRY_MAX: Duration = Duration::from_secs(10);
 
+// ---- blocks as bytes ------------------------------------------------------------------------------
+
+/// The largest block, in bytes: consensus allows a weight of 4,000,000, and a byte weighs 1 at least.
+pub const NODE_BLOCK_BYTES_MAX: usize = 4_000_000;
+/// The most bytes of the outputs that one block can spend: an input weighs 41 * 4 at least, and an
+/// output that can be spent has a script of 10,000 bytes at most, so 24,390 outputs of 10,011 bytes.
+pub const NODE_SPENT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How many blocks wait, fetched from the node, to be searched.
+pub const NODE_BLOCKS_AHEAD_MAX: usize = 4;
+/// How many block hashes one call asks of the node.
+pub const NODE_HASHES_PER_CALL_MAX: u32 = 500;
+
 /// The longest push endpoint, in bytes.
 pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
 /// How many wrong codes a push verification bears.

@@ -2,9 +2,12 @@
 //! events of the chain.
 //!
 //! # Layout
-//! - [`rpc`]: the port to the node; [`core_rpc`]: the adapter over its JSON-RPC interface.
+//! - [`rpc`]: the port to the node; [`core_rpc`]: the adapter over its JSON-RPC and REST interfaces.
+//! - [`scanner`]: walks over the bytes of a block; [`block_search`]: what in it touches a watched
+//!   script; [`block_stream`]: many blocks one after another.
 //! - [`feed`]: its ZMQ notifications; [`books`]: the proof that none of them is missing.
-//! - [`mempool`]: the node's mempool as it was told; [`matcher`]: what touches a watched script.
+//! - [`mempool`]: the node's mempool as it was told; [`matcher`]: what in it touches
+//!   a watched script.
 //! - [`follower`]: applies blocks and mempool changes to the log; [`resync`]: the one way to
 //!   begin, and to begin again after anything may have been missed.
 //! - [`check`]: is this the right node, and does it announce what is needed.
@@ -24,6 +27,8 @@ use std::path::PathBuf;
 use satpost_domain::network::Network;
 use secrecy::SecretString;
 
+pub mod block_search;
+pub mod block_stream;
 pub mod books;
 pub mod check;
 pub(crate) mod convert;
@@ -34,6 +39,7 @@ pub mod matcher;
 pub mod mempool;
 pub mod resync;
 pub mod rpc;
+pub mod scanner;
 pub mod status;
 pub mod watcher;
 

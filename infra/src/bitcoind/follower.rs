@@ -20,6 +20,7 @@ use super::convert;
 use super::feed::Notice;
 use super::mempool::{Claims, Mempool};
 use super::rpc::{NodeRpc, RpcError};
+use super::scanner::MalformedBlock;
 
 mod blocks;
 mod transactions;
@@ -33,6 +34,9 @@ pub enum FollowError {
     /// The node gave no answer.
     #[error(transparent)]
     Node(#[from] RpcError),
+    /// The node gave something else for a block.
+    #[error(transparent)]
+    Malformed(#[from] MalformedBlock),
     /// The log did not take what was seen.
     #[error("what the node says cannot be recorded: {0}")]
     Record(#[from] CommandError<ChainError>),
