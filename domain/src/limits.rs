@@ -34,10 +34,32 @@ pub const PARK_MESSAGES_MAX: usize = 64;
 /// How many messaging keys one client may have had, the present one included. Each keeps a mailbox.
 pub const MESSAGING_KEYS_MAX: usize = 256;
 
-/// How many addresses one client may watch.
+/// How many addresses one client may watch, unless the operator allows more.
 pub const WATCHED_ADDRESSES_MAX: usize = 10_000;
-/// How many addresses one request may name.
+/// How many addresses the operator can allow one client at most. The folded state of a list takes
+/// about 200 bytes for each; a service with more of them uses several keys.
+pub const WATCHED_ADDRESSES_CEILING: usize = 1_000_000;
+/// How many addresses one JSON request may name.
 pub const ADDRESSES_PER_REQUEST_MAX: usize = 100;
+/// How many addresses one page of a list shows at most.
+pub const ADDRESSES_PER_PAGE_MAX: usize = 1_000;
+/// How many lines one import may have.
+pub const IMPORT_LINES_MAX: usize = 100_000;
+/// The longest line of an import, in bytes: a script of [`SCRIPT_BYTES_MAX`] in hexadecimal, with
+/// all options.
+pub const IMPORT_LINE_BYTES_MAX: usize = 1_024;
+/// The largest body of an import, in bytes.
+pub const IMPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How many lines that were refused an answer to an import explains.
+pub const IMPORT_ERRORS_MAX: usize = 20;
+/// How many imports are carried out at once; each holds its whole body in memory.
+pub const IMPORTS_AT_ONCE_MAX: usize = 8;
+/// How many blocks ahead of the tip a birthday may be: a day, for a wallet made while the server's
+/// node was behind.
+pub const BIRTHDAY_AHEAD_BLOCKS_MAX: u32 = 144;
+/// How far ahead of the server's clock a birthday may be: what the header of a block may be
+/// (`MAX_FUTURE_BLOCK_TIME`).
+pub const BIRTHDAY_AHEAD_MAX: Duration = Duration::from_secs(2 * 3600);
 /// The longest script that is watched: a v1+ witness program is 42 bytes at most, a bare
 /// 3-key multisig 105 (consensus allows 10,000).
 pub const SCRIPT_BYTES_MAX: usize = 128;
