@@ -159,6 +159,8 @@ pub const BACKFILL_FILTER_BLOCKS_MAX: u32 = 100_000;
 /// How many seconds the time of a block may be before the birthday that it still belongs to: a
 /// header's time is up to two hours off.
 pub const BIRTHDAY_SLACK_SECS: u64 = 2 * 3600;
+/// How deep a coinbase must be before a block can spend it.
+pub const COINBASE_MATURITY: u32 = 100;
 /// How many coins one page lists at most.
 pub const UTXOS_PER_PAGE_MAX: usize = 500;
 

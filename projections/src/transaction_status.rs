@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 
-use satpost_domain::chain::{BlockRef, ChainEvent, ReplacedIn, Touch};
+use satpost_domain::chain::{BlockRef, ChainEvent, HistoryEvent, ReplacedIn, Touch};
 use satpost_domain::ids::{ScriptHash, Txid};
 use satpost_domain::{Envelope, Event, Position, Timestamp};
 
 use crate::projection::{Projection, SnapshotError};
 
-mod chain_tip;
+pub(crate) mod chain_tip;
 mod history;
 mod stored;
 #[cfg(test)]
@@ -110,6 +110,19 @@ impl TransactionStatus {
         self.gap_open
     }
 
+    /// Where a transaction is and what it takes from a script, in satoshi, as it is recorded.
+    #[must_use]
+    pub fn recorded(&self, script: &ScriptHash, txid: &Txid) -> Option<(Status, u64)> {
+        self.histories.get(script)?.recorded(txid)
+    }
+
+    /// More is known of what a transaction does to a script; it did not move.
+    fn amend(&mut self, txid: Txid, touch: &Touch, position: Position) {
+        if let Some(history) = self.histories.get_mut(&touch.script_hash) {
+            history.amend(txid, touch, position);
+        }
+    }
+
     /// A transaction was seen with what it does to a script.
     fn sight(&mut self, txid: Txid, touch: &Touch, step: Step) {
         self.histories
@@ -175,6 +188,10 @@ impl Projection for TransactionStatus {
             } => self.move_on(txid, script_hash, step(Status::Evicted)),
             ChainEvent::FeedGap { .. } => self.gap_open = true,
             ChainEvent::FeedRestored { .. } => self.gap_open = false,
+            ChainEvent::History(HistoryEvent::TransactionAmended {
+                txid, ref touch, ..
+            }) => self.amend(txid, touch, envelope.position),
+            ChainEvent::History(_) => {}
         }
     }
 
