@@ -23,6 +23,7 @@
 //! added to a watch list is found by the next heartbeat; older history is not looked for here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use satpost_domain::network::Network;
 use secrecy::SecretString;
@@ -56,10 +57,15 @@ pub struct NodeConfig {
     pub rpc_url: String,
     /// How to log in to it.
     pub rpc_auth: NodeAuth,
-    /// Where it publishes `sequence`: `tcp://host:port` or `ipc:///path`.
-    pub zmq_sequence: String,
+    /// Where it publishes `sequence`: `tcp://host:port` or `ipc:///path`. Without it the node is
+    /// asked once a second.
+    pub zmq_sequence: Option<String>,
     /// Where it publishes `rawtx`; without it every transaction is asked for by RPC.
     pub zmq_rawtx: Option<String>,
+    /// How deep a transaction is when it is reported as final.
+    pub final_depth: u32,
+    /// How often everything is compared with the node.
+    pub audit_every: Duration,
 }
 
 /// How to log in to the node.

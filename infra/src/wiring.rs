@@ -12,6 +12,7 @@ use satpost_api::ports::ApiPorts;
 use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, EventLog, IdSource, Payloads};
+use satpost_domain::limits::NODE_AUDIT;
 use satpost_event_store::LogIdentity;
 use satpost_projections::source::EventSource;
 use satpost_projections::{ReadModel, runner};
@@ -336,8 +337,10 @@ fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
         network: config.network(),
         rpc_url: node.rpc_url.clone(),
         rpc_auth,
-        zmq_sequence: node.zmq_sequence.clone(),
+        zmq_sequence: Some(node.zmq_sequence.clone()).filter(|address| !address.is_empty()),
         zmq_rawtx: Some(node.zmq_rawtx.clone()).filter(|address| !address.is_empty()),
+        final_depth: node.final_depth,
+        audit_every: NODE_AUDIT,
     })
 }
 

@@ -190,6 +190,7 @@ impl Log {
                 txid,
                 script_hash,
                 block,
+                ..
             } => {
                 let key = (*txid, *script_hash);
                 let before = self.paths[&key];
@@ -231,6 +232,10 @@ impl Log {
             ChainEvent::EpochStarted { .. }
             | ChainEvent::BlockConnected { .. }
             | ChainEvent::BlockDisconnected { .. }
+            | ChainEvent::AuditPassed { .. }
+            | ChainEvent::DepthReached { .. }
+            | ChainEvent::TransactionFinal { .. }
+            | ChainEvent::CoinbaseMatured { .. }
             | ChainEvent::FeedGap { .. }
             | ChainEvent::FeedRestored { .. } => return,
         };
@@ -253,6 +258,8 @@ impl Log {
             time_secs: 0,
             sightings: transactions.iter().copied().map(sighting).collect(),
             conflicts: conflicts.collect(),
+            depths: Vec::new(),
+            final_depth: 6,
         });
     }
 

@@ -12,6 +12,7 @@ use satpost_commands::watch_addresses::watch_addresses;
 use satpost_commands::{CommandContext, Handler};
 use satpost_domain::chain::{Chain, ChainEvent, ReplacedIn, ReplacedVia};
 use satpost_domain::ids::{RequestDigest, ScriptHash};
+use satpost_domain::limits::{FINAL_DEPTH_DEFAULT, NODE_AUDIT};
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
 use satpost_domain::{ClientId, CommandId, Event, Position, Revision, StreamId};
@@ -63,8 +64,10 @@ pub(crate) fn config(node: &RegtestNode) -> NodeConfig {
         network: Network::Regtest,
         rpc_url: node.rpc_url(),
         rpc_auth: NodeAuth::Cookie(node.rpc_cookie()),
-        zmq_sequence: node.zmq_sequence_url(),
+        zmq_sequence: Some(node.zmq_sequence_url()),
         zmq_rawtx: Some(node.zmq_rawtx_url()),
+        final_depth: FINAL_DEPTH_DEFAULT,
+        audit_every: NODE_AUDIT,
     }
 }
 
@@ -257,6 +260,7 @@ pub(crate) fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<S
                 txid,
                 script_hash,
                 block,
+                ..
             } => (txid, *script_hash, Step::Unconfirmed(block.height)),
             ChainEvent::TransactionReplaced {
                 txid,
@@ -275,6 +279,10 @@ pub(crate) fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<S
             ChainEvent::EpochStarted { .. }
             | ChainEvent::BlockConnected { .. }
             | ChainEvent::BlockDisconnected { .. }
+            | ChainEvent::AuditPassed { .. }
+            | ChainEvent::DepthReached { .. }
+            | ChainEvent::TransactionFinal { .. }
+            | ChainEvent::CoinbaseMatured { .. }
             | ChainEvent::FeedGap { .. }
             | ChainEvent::FeedRestored { .. } => continue,
         };

@@ -23,6 +23,7 @@ use super::rpc::{NodeRpc, RpcError};
 use super::scanner::MalformedBlock;
 
 mod blocks;
+mod depths;
 mod transactions;
 
 /// How many removal holds a removal waits for while a block is on its way.
@@ -47,6 +48,7 @@ pub struct Follower {
     pub(super) rpc: Arc<dyn NodeRpc>,
     handler: Handler,
     network: Network,
+    final_depth: u32,
     stream: StreamId,
     pub(super) read_model: Arc<ReadModel>,
     pub(super) mempool: Mempool,
@@ -65,12 +67,14 @@ impl Follower {
         rpc: Arc<dyn NodeRpc>,
         handler: Handler,
         network: Network,
+        final_depth: u32,
         read_model: Arc<ReadModel>,
     ) -> Self {
         Self {
             rpc,
             handler,
             network,
+            final_depth,
             stream: StreamId::chain(network),
             read_model,
             mempool: Mempool::default(),
@@ -120,6 +124,10 @@ impl Follower {
                 ChainEvent::EpochStarted { .. }
                 | ChainEvent::BlockConnected { .. }
                 | ChainEvent::BlockDisconnected { .. }
+                | ChainEvent::DepthReached { .. }
+                | ChainEvent::TransactionFinal { .. }
+                | ChainEvent::CoinbaseMatured { .. }
+                | ChainEvent::AuditPassed { .. }
                 | ChainEvent::FeedGap { .. }
                 | ChainEvent::FeedRestored { .. } => {}
             }

@@ -51,6 +51,7 @@ pub async fn run(
         Arc::clone(&rpc),
         handler.clone(),
         config.network,
+        config.final_depth,
         read_model,
     );
     let mut watcher = Watcher {
@@ -217,8 +218,9 @@ impl Watcher {
 
     async fn open_feed(&self) -> Result<Feed, SessionError> {
         let rawtx = self.config.zmq_rawtx.as_deref();
-        let mut feed = Feed::open(&self.config.zmq_sequence, rawtx)
-            .map_err(|error| self.feed_error(&error.to_string()))?;
+        let sequence = self.config.zmq_sequence.clone().unwrap_or_default();
+        let mut feed =
+            Feed::open(&sequence, rawtx).map_err(|error| self.feed_error(&error.to_string()))?;
         let opened = async {
             while let Some(notice) = feed.next().await {
                 if notice == Notice::Opened {
@@ -239,7 +241,7 @@ impl Watcher {
 
     fn feed_error(&self, reason: &str) -> SessionError {
         SessionError::Feed {
-            endpoint: self.config.zmq_sequence.clone(),
+            endpoint: self.config.zmq_sequence.clone().unwrap_or_default(),
             reason: reason.to_owned(),
         }
     }

@@ -224,6 +224,7 @@ impl Chain {
                     txid: *txid,
                     script_hash: *script_hash,
                     block,
+                    was_final: tracked.was_final,
                 })
             })
             .collect()

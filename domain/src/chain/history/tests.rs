@@ -78,6 +78,8 @@ fn connect(at: BlockRef, on: BlockRef, sightings: Vec<Sighting>) -> ChainCommand
         time_secs: 0,
         sightings,
         conflicts: Vec::new(),
+        depths: Vec::new(),
+        final_depth: 6,
     }
 }
 

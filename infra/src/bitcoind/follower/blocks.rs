@@ -7,7 +7,7 @@ use satpost_domain::chain::{BlockRef, ChainCommand, ChainError, Coin, Conflict, 
 use satpost_domain::ids::{BlockHash, Txid};
 use satpost_domain::limits::REORG_BLOCKS_MAX;
 
-use super::{FollowError, Follower};
+use super::{FollowError, Follower, depths};
 use crate::bitcoind::block_search::{self, BlockTransaction};
 use crate::bitcoind::rpc::{RawBlock, RpcError};
 
@@ -84,6 +84,7 @@ impl Follower {
             )?
         };
         let height = chain.tip().map_or(0, |tip| tip.height + 1);
+        let depths = depths::made_by_block(&self.read_model.watched_scripts(), &chain, height);
         drop(chain);
         let command = ChainCommand::ConnectBlock {
             block: BlockRef {
@@ -94,6 +95,8 @@ impl Follower {
             time_secs: found.header.time_secs,
             sightings: found.sightings,
             conflicts: self.conflicts_with(&transactions),
+            depths,
+            final_depth: self.final_depth,
         };
         self.record(&command).await?;
         let taken = txids.iter().filter(|txid| self.mempool.remove(txid));
