@@ -173,6 +173,8 @@ pub const BACKFILL_FILTERED_SCRIPTS_MAX: usize = 3_000;
 pub const BACKFILL_BLOCKS_PER_RECORD_MAX: usize = 512;
 /// How many blocks one question about block filters covers at most.
 pub const BACKFILL_FILTER_BLOCKS_MAX: u32 = 100_000;
+/// How long the node may take to scan its filters or its unspent outputs.
+pub const NODE_SCAN_MAX: Duration = Duration::from_secs(15 * 60);
 /// How many seconds the time of a block may be before the birthday that it still belongs to: a
 /// header's time is up to two hours off.
 pub const BIRTHDAY_SLACK_SECS: u64 = 2 * 3600;

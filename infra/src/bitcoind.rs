@@ -11,6 +11,7 @@
 //! - [`follower`]: applies blocks and mempool changes to the log; [`resync`]: the one way to
 //!   begin, and to begin again after anything may have been missed.
 //! - [`check`]: is this the right node, and does it announce what is needed.
+//! - [`backfill`]: what happened to scripts before they were watched.
 //! - [`watcher`]: the loop over all of them; [`status`]: what it tells the rest of the server.
 //!
 //! # Authority
@@ -20,7 +21,8 @@
 //! # What is seen
 //! A transaction is recorded when it pays to a script that is watched at that moment, or spends a
 //! coin that was recorded before. A transaction that waits in the mempool while its script is
-//! added to a watch list is found by the next heartbeat; older history is not looked for here.
+//! added to a watch list is found by the next heartbeat; older history is read by
+//! the back-fill when a client asks for it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +30,7 @@ use std::time::Duration;
 use satpost_domain::network::Network;
 use secrecy::SecretString;
 
+pub mod backfill;
 pub mod block_search;
 pub mod block_stream;
 pub mod books;

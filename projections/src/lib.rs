@@ -4,6 +4,7 @@
 //! - [`projection`]: the shape every projection has; [`source`]: where its events come from.
 //! - [`client_directory`], [`mailbox_queue`], [`watched_scripts`], [`transaction_status`],
 //!   [`coins`], [`push_outbox`]: the projections. Each can be rebuilt alone.
+//! - [`script_table`]: what watched scripts are kept in.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
 //! - [`arrivals`]: who waits for a message.
 //! - [`runner`]: catch-up and follow; rebuild is the same from an empty state.
@@ -17,6 +18,7 @@ pub mod projection;
 pub mod push_outbox;
 pub mod read_model;
 pub mod runner;
+pub mod script_table;
 mod snapshot;
 pub mod source;
 mod stream_owner;

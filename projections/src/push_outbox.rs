@@ -264,13 +264,14 @@ impl Projection for PushOutbox {
                 match event {
                     WatchlistEvent::AddressWatched {
                         id,
-                        script: Sealed::Present(script),
+                        target: Sealed::Present(target),
                         ..
-                    } => self.watch(client, *id, script.hash()),
+                    } => self.watch(client, *id, target.hash()),
                     WatchlistEvent::AddressWatched {
-                        script: Sealed::Erased,
+                        target: Sealed::Erased,
                         ..
-                    } => {}
+                    }
+                    | WatchlistEvent::WatchOptionsChanged { .. } => {}
                     WatchlistEvent::AddressUnwatched { id, .. } => self.unwatch(client, *id),
                 }
             }

@@ -5,9 +5,8 @@
 //! equal bytes. The form may change freely: a raised `VERSION` drops old snapshots.
 
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
-use satpost_domain::script::Script;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::projection::SnapshotError;
 
@@ -92,23 +91,5 @@ impl TryFrom<StoredRegistration> for PushRegistration {
             },
             code: VerificationCode::new(code),
         })
-    }
-}
-
-/// A script in a snapshot.
-pub(crate) struct StoredScript(pub(crate) Script);
-
-impl Serialize for StoredScript {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0.as_bytes())
-    }
-}
-
-impl<'de> Deserialize<'de> for StoredScript {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = Vec::<u8>::deserialize(deserializer)?;
-        Script::new(&bytes)
-            .map(Self)
-            .map_err(serde::de::Error::custom)
     }
 }

@@ -21,6 +21,20 @@ mod tests;
 use chain_tip::ChainTip;
 use history::{History, merge_changes};
 
+impl Status {
+    /// True when the transaction is in a block.
+    #[must_use]
+    pub const fn is_in_block(&self) -> bool {
+        match self {
+            Self::Confirmed { .. }
+            | Self::DepthReached { .. }
+            | Self::Matured { .. }
+            | Self::Final { .. } => true,
+            Self::Seen | Self::Unconfirmed { .. } | Self::Replaced { .. } | Self::Evicted => false,
+        }
+    }
+}
+
 /// One step of a transaction's way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {

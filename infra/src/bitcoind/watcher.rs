@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::backfill::LiveJoin;
 use super::check::{self, Unfit};
 use super::feed::{Feed, Notice};
 use super::follower::{FollowError, Follower};
@@ -45,6 +46,7 @@ pub async fn run(
     handler: Handler,
     read_model: Arc<ReadModel>,
     status: watch::Sender<NodeStatus>,
+    join: Arc<LiveJoin>,
     shutdown: CancellationToken,
 ) {
     let follower = Follower::new(
@@ -60,6 +62,7 @@ pub async fn run(
         handler,
         follower,
         status,
+        join,
         node_started_secs: None,
         gap: GapKind::Start,
     };
@@ -76,6 +79,8 @@ struct Watcher {
     handler: Handler,
     follower: Follower,
     status: watch::Sender<NodeStatus>,
+    /// The tie to the back-fill.
+    join: Arc<LiveJoin>,
     /// When the node was started, in Unix seconds, by its uptime.
     node_started_secs: Option<u64>,
     /// Why the next resync is needed.
@@ -154,11 +159,13 @@ impl Watcher {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut doubt = Doubt::default();
         loop {
+            self.tell_the_backfill().await?;
             let wake = tokio::select! {
                 biased;
                 notice = feed.next() => Wake::Notice(notice),
                 () = until(self.follower.held_until()) => Wake::HoldIsOver,
                 _ = heartbeat.tick() => Wake::Heartbeat,
+                () = self.join.asked() => continue,
             };
             let gap = match wake {
                 Wake::Notice(Some(notice)) => {
@@ -185,6 +192,15 @@ impl Watcher {
                 doubt = Doubt::default();
             }
         }
+    }
+
+    /// Nothing is being matched now: what comes next is matched with all that readers see now.
+    async fn tell_the_backfill(&mut self) -> Result<(), FollowError> {
+        let position = self.follower.read_model.position();
+        let spenders = self.join.spenders();
+        self.follower.look_again(&spenders).await?;
+        self.join.matches_since(position, spenders.len());
+        Ok(())
     }
 
     /// A restarted node may have lost its mempool, and counts its notifications from 0.

@@ -187,6 +187,7 @@ fn a_reorganisation_gives_a_coin_back() {
         txid: txid(2),
         script_hash: SCRIPT,
         block: block(1_002),
+        was_final: false,
     });
     assert_eq!(life.balance().outgoing_sat, 50);
     life.evict(2);

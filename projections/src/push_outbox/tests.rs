@@ -47,11 +47,11 @@ fn wake(through: u64) -> Vec<(ClientId, DueKind)> {
 fn erased(log: &TestLog, ids: &[u8]) -> TestLog {
     let mut envelopes = log.envelopes.clone();
     for envelope in &mut envelopes {
-        if let Event::Watchlist(WatchlistEvent::AddressWatched { id, script, .. }) =
+        if let Event::Watchlist(WatchlistEvent::AddressWatched { id, target, .. }) =
             &mut envelope.event
             && ids.iter().any(|erased| watch(*erased) == *id)
         {
-            *script = Sealed::Erased;
+            *target = Sealed::Erased;
         }
     }
     TestLog {

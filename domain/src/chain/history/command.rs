@@ -11,6 +11,8 @@ pub struct HistoricBlock {
     pub block: BlockRef,
     /// What in it touches the scripts, by place in the block.
     pub sightings: Vec<Sighting>,
+    /// Transactions that were recorded in this block before and take more than was recorded then.
+    pub amended: Vec<Sighting>,
 }
 
 /// A command about the history of scripts.

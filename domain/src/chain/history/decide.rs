@@ -128,6 +128,9 @@ impl Chain {
             for sighting in &found.sightings {
                 self.find(backfill, found.block, sighting, &mut told, &mut events)?;
             }
+            for sighting in &found.amended {
+                events.extend(self.amend(backfill, sighting, &mut told));
+            }
         }
         events.extend(through.map(|through| HistoryEvent::BackfillAdvanced { through }.into()));
         bounded(events)
@@ -185,6 +188,29 @@ impl Chain {
             }
         }
         Ok(())
+    }
+
+    /// Corrections of transactions that may be too deep to be remembered.
+    fn amend<'a>(
+        &'a self,
+        backfill: &'a Backfill,
+        sighting: &'a Sighting,
+        told: &'a mut BTreeSet<(Txid, ScriptHash)>,
+    ) -> impl Iterator<Item = ChainEvent> + 'a {
+        let known = self.tracked(&sighting.txid);
+        sighting.touches.iter().filter_map(move |touch| {
+            let new = backfill.scripts.contains(&touch.script_hash)
+                && told.insert((sighting.txid, touch.script_hash));
+            let nothing = Touch {
+                script_hash: touch.script_hash,
+                received_sat: 0,
+                spent_sat: 0,
+                outputs: Vec::new(),
+            };
+            let recorded = known.and_then(|known| known.touches.get(&touch.script_hash));
+            let recorded = recorded.unwrap_or(&nothing);
+            new.then(|| amended(recorded, touch, sighting)).flatten()
+        })
     }
 
     fn complete(&self, tip: BlockRef, through: BlockRef, at: Timestamp) -> Decision {

@@ -61,7 +61,11 @@ fn record(blocks: Vec<(BlockRef, Vec<Sighting>)>, through: Option<BlockRef>) -> 
     let blocks = blocks.into_iter();
     history(HistoryCommand::Record {
         blocks: blocks
-            .map(|(block, sightings)| HistoricBlock { block, sightings })
+            .map(|(block, sightings)| HistoricBlock {
+                block,
+                sightings,
+                amended: Vec::new(),
+            })
             .collect(),
         through,
     })
