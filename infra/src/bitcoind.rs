@@ -10,7 +10,8 @@
 //!   a watched script.
 //! - [`follower`]: applies blocks and mempool changes to the log; [`resync`]: the one way to
 //!   begin, and to begin again after anything may have been missed.
-//! - [`check`]: is this the right node, and does it announce what is needed.
+//! - [`check`]: is this the right node, and does it announce what is needed; [`doctor`]: what of its
+//!   set-up should be changed, and how.
 //! - [`backfill`]: what happened to scripts before they were watched.
 //! - [`watcher`]: the loop over all of them; [`status`]: what it tells the rest of the server.
 //!
@@ -37,6 +38,7 @@ pub mod books;
 pub mod check;
 pub(crate) mod convert;
 pub mod core_rpc;
+pub mod doctor;
 pub mod feed;
 pub mod follower;
 pub mod matcher;
@@ -45,6 +47,8 @@ pub mod resync;
 pub mod rpc;
 pub mod scanner;
 pub mod status;
+#[cfg(test)]
+mod test_blocks;
 pub mod watcher;
 
 pub use core_rpc::CoreRpc;

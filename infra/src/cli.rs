@@ -3,6 +3,7 @@
 mod backup;
 mod bench;
 mod config;
+mod doctor;
 mod events;
 mod explain;
 mod export;
@@ -69,6 +70,8 @@ enum Tool {
     Import(import::ImportArguments),
     /// Tell everything that the log knows about one client.
     Explain(explain::ExplainArguments),
+    /// Examine the Bitcoin node and the disk, and say what to change.
+    Doctor(Box<doctor::DoctorArguments>),
     /// Measure this machine and its disk.
     #[command(subcommand)]
     Bench(bench::BenchTool),
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Some(Tool::Export(arguments)) => finished(export::run(&arguments)),
         Some(Tool::Import(arguments)) => finished(import::run(&arguments)),
         Some(Tool::Explain(arguments)) => explain::run(&arguments),
+        Some(Tool::Doctor(arguments)) => doctor::run(&arguments),
         Some(Tool::Bench(tool)) => finished(bench::run(&tool)),
         Some(Tool::Config(tool)) => finished(config::run(&tool)),
     };

@@ -6,6 +6,7 @@ use satpost_api_types::service::Feature;
 use tokio::sync::watch;
 
 use crate::bitcoind::NodeStatus;
+use crate::bitcoind::doctor::Examination;
 use crate::server_keys::ServerKeys;
 use crate::system::SystemIds;
 
@@ -30,7 +31,12 @@ pub enum Node {
     /// None is configured.
     None,
     /// The watcher follows one.
-    Followed(watch::Receiver<NodeStatus>),
+    Followed {
+        /// Where the watcher stands.
+        status: watch::Receiver<NodeStatus>,
+        /// What the doctor says of it.
+        examination: watch::Receiver<Examination>,
+    },
 }
 
 /// The adapter of the status ports.
@@ -50,7 +56,7 @@ impl Status {
     fn watching(&self) -> Option<&'static str> {
         match &self.node {
             Node::None => Some("this server has no Bitcoin node"),
-            Node::Followed(status) => match *status.borrow() {
+            Node::Followed { status, .. } => match *status.borrow() {
                 NodeStatus::WrongNetwork { .. } => Some("the Bitcoin node is on another network"),
                 NodeStatus::Connecting
                 | NodeStatus::Syncing { .. }
@@ -60,12 +66,27 @@ impl Status {
         }
     }
 
+    /// A lossy feed is made good by asking the node, so the server is ready all the same.
+    fn lossy_feed(&self) -> Option<Feature> {
+        let Node::Followed { examination, .. } = &self.node else {
+            return None;
+        };
+        examination.borrow().feed_is_lossy().then(|| Feature {
+            name: "node_feed".to_owned(),
+            available: true,
+            reason: Some(
+                "the Bitcoin node may drop notifications, so it is asked once a second; `satpostd doctor` says what to change"
+                    .to_owned(),
+            ),
+        })
+    }
+
     /// What is wrong with the node, without a host or a path: the log tells the operator more.
     fn node_trouble(&self) -> Option<String> {
         match &self.node {
             // To run without a node is a choice; the server is ready for what it can do.
             Node::None => None,
-            Node::Followed(status) => match &*status.borrow() {
+            Node::Followed { status, .. } => match &*status.borrow() {
                 NodeStatus::Live { .. } => None,
                 NodeStatus::Connecting => Some("the Bitcoin node has not answered yet".to_owned()),
                 NodeStatus::Syncing { height, target } => {
@@ -100,6 +121,8 @@ impl ServiceStatus for Status {
     }
 
     fn checks(&self) -> Vec<Feature> {
-        vec![feature("node", self.node_trouble())]
+        let mut checks = vec![feature("node", self.node_trouble())];
+        checks.extend(self.lossy_feed());
+        checks
     }
 }

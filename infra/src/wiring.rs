@@ -21,6 +21,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::bitcoind::doctor::{self, DoctorMetrics, Examination};
+use crate::bitcoind::rpc::NodeRpc;
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
@@ -92,6 +94,7 @@ struct Server {
     log_identity: LogIdentity,
     keys: Arc<ServerKeys>,
     random: SystemIds,
+    registry: prometheus::Registry,
 }
 
 impl Server {
@@ -118,6 +121,7 @@ impl Server {
             log_identity,
             keys,
             random,
+            registry: prometheus::Registry::new(),
         })
     }
 
@@ -219,6 +223,8 @@ impl Server {
             config.rpc_auth.clone(),
         ));
         let (sender, receiver) = watch::channel(NodeStatus::Connecting);
+        let examination =
+            self.start_doctor(Arc::clone(&rpc) as _, receiver.clone(), background, stop)?;
         background.spawn(bitcoind::run(
             config,
             rpc,
@@ -227,7 +233,31 @@ impl Server {
             sender,
             stop.clone(),
         ));
-        Ok(Node::Followed(receiver))
+        Ok(Node::Followed {
+            status: receiver,
+            examination,
+        })
+    }
+
+    fn start_doctor(
+        &self,
+        rpc: Arc<dyn NodeRpc>,
+        status: watch::Receiver<NodeStatus>,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<watch::Receiver<Examination>> {
+        let metrics = DoctorMetrics::register(&self.registry)?;
+        let (sender, receiver) = watch::channel(Examination::default());
+        background.spawn(doctor::keep(
+            rpc,
+            self.config.network(),
+            self.config.data_dir.clone(),
+            status,
+            metrics,
+            sender,
+            stop.clone(),
+        ));
+        Ok(receiver)
     }
 
     fn start_processes(
@@ -287,7 +317,7 @@ impl Server {
             receipt_signer: Arc::clone(&self.keys) as _,
             service: status,
             request_ids: Arc::new(self.random.clone()),
-            registry: prometheus::Registry::new(),
+            registry: self.registry.clone(),
         };
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;
@@ -321,7 +351,8 @@ fn rate_limits(config: &Config) -> RateLimits {
     }
 }
 
-fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
+/// How the node of a configuration is reached.
+pub(crate) fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
     let node = &config.node;
     let rpc_auth = match (&node.rpc_cookie, &node.rpc_user, &node.rpc_password_file) {
         (Some(cookie), ..) => NodeAuth::Cookie(cookie.clone()),

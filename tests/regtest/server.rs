@@ -284,7 +284,8 @@ pub(crate) fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<S
             | ChainEvent::TransactionFinal { .. }
             | ChainEvent::CoinbaseMatured { .. }
             | ChainEvent::FeedGap { .. }
-            | ChainEvent::FeedRestored { .. } => continue,
+            | ChainEvent::FeedRestored { .. }
+            | ChainEvent::History(_) => continue,
         };
         paths
             .entry((node_txid(*txid), script))

@@ -20,7 +20,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::NodeAuth;
-use super::rpc::{MempoolSnapshot, NodeInfo, NodeRpc, Publication, RawBlock, RpcError};
+use super::rpc::{
+    MempoolSnapshot, NodeInfo, NodeRpc, NodeSettings, Publication, RawBlock, RpcError,
+};
 use super::scanner::Header;
 
 use rest::Rest;
@@ -289,6 +291,22 @@ impl NodeRpc for CoreRpc {
     async fn publications(&self) -> Result<Vec<Publication>, RpcError> {
         let found: Vec<answers::ZmqNotification> = self.call("getzmqnotifications", vec![]).await?;
         Ok(found.into_iter().map(Into::into).collect())
+    }
+
+    async fn settings(&self) -> Result<NodeSettings, RpcError> {
+        let pruning: answers::Pruning = self.call("getblockchaininfo", vec![]).await?;
+        let indexes: answers::Indexes = self.call("getindexinfo", vec![]).await?;
+        // Every node knows this block, and a route that is there says so even when it was pruned.
+        let genesis = self.call("getblockhash", vec![json!(0)]).await?;
+        let rest = &self.inner.rest;
+        Ok(NodeSettings {
+            pruned_below: pruning
+                .pruned
+                .then_some(pruning.pruneheight.unwrap_or_default()),
+            filters_to: indexes.filters.map(|index| index.best_block_height),
+            rest: rest.serves_blocks(genesis).await?,
+            spent_outputs: rest.serves_spent_outputs(genesis).await?,
+        })
     }
 
     async fn best_block(&self) -> Result<BlockHash, RpcError> {

@@ -80,6 +80,19 @@ pub struct NodeInfo {
     pub uptime_secs: u64,
 }
 
+/// What of the node is set up for more than following it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeSettings {
+    /// The first block that it still has, when it forgets old ones.
+    pub pruned_below: Option<u32>,
+    /// How many blocks its index of compact filters (BIP 158) has; nothing when there is none.
+    pub filters_to: Option<u32>,
+    /// True when it hands out blocks over REST.
+    pub rest: bool,
+    /// True when it tells what the transactions of a block spend.
+    pub spent_outputs: bool,
+}
+
 /// A ZMQ topic the node publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
@@ -130,6 +143,11 @@ pub trait NodeRpc: Send + Sync + 'static {
 
     /// What it publishes over ZMQ.
     async fn publications(&self) -> Result<Vec<Publication>, RpcError>;
+
+    /// What it is set up for.
+    async fn settings(&self) -> Result<NodeSettings, RpcError> {
+        Ok(NodeSettings::default())
+    }
 
     /// The hash of its tip.
     async fn best_block(&self) -> Result<BlockHash, RpcError>;

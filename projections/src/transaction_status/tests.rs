@@ -15,6 +15,7 @@ fn confirm(log: &mut TestLog, id: u8, script: &[u8], height: u32) {
         block: block(height),
         backfilled: false,
         index: 0,
+        backfilled: false,
     });
 }
 

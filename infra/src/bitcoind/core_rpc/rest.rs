@@ -55,6 +55,18 @@ impl Rest {
         }
     }
 
+    /// Whether it serves blocks; `hash` is one that it knows.
+    pub(super) async fn serves_blocks(&self, hash: BlockHash) -> Result<bool, RpcError> {
+        let answer = self.get("block", hash, NODE_BLOCK_BYTES_MAX).await?;
+        Ok(!matches!(answer, Answer::NotServed))
+    }
+
+    /// Whether it serves what blocks spend; `hash` is one that it knows.
+    pub(super) async fn serves_spent_outputs(&self, hash: BlockHash) -> Result<bool, RpcError> {
+        let answer = self.get("spenttxouts", hash, NODE_SPENT_BYTES_MAX).await?;
+        Ok(!matches!(answer, Answer::NotServed))
+    }
+
     async fn get(
         &self,
         resource: &'static str,
