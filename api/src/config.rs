@@ -20,6 +20,9 @@ pub struct ApiConfig {
     pub rate_limits: RateLimits,
     /// Threads that serve requests.
     pub workers: usize,
+    /// How many addresses one client may watch, up to
+    /// [`satpost_domain::limits::WATCHED_ADDRESSES_CEILING`].
+    pub watched_addresses_max: usize,
     /// Connections one worker keeps open.
     pub connections_per_worker_max: usize,
     /// How long requests in flight may go on after the stop signal.
@@ -35,6 +38,7 @@ impl ApiConfig {
             authorities,
             vapid_key: String::new(),
             rate_limits: RateLimits::default(),
+            watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             connections_per_worker_max: 10_000,
             shutdown_timeout: Duration::from_secs(10),

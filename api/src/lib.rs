@@ -12,6 +12,7 @@ mod address;
 pub mod config;
 mod extract;
 mod fetch;
+mod import;
 pub mod metrics;
 mod observe;
 pub mod openapi;

@@ -26,6 +26,7 @@ use crate::routes::{addresses, clients, messages, push, send_message, service, t
         clients::retire_client,
         addresses::watch_addresses,
         addresses::list_addresses,
+        addresses::import_addresses,
         addresses::unwatch_addresses,
         transactions::list_transactions,
         send_message::send_message,

@@ -61,6 +61,7 @@ operations! {
     PUT "/v1/clients/self/messaging-key" => clients::rotate_messaging_key;
     POST "/v1/addresses" => addresses::watch_addresses;
     GET "/v1/addresses" => addresses::list_addresses;
+    POST "/v1/addresses:import" => addresses::import_addresses;
     DELETE "/v1/addresses" => addresses::unwatch_addresses;
     GET "/v1/transactions" => transactions::list_transactions;
     POST "/v1/queues/{recipient}/messages" => send_message::send_message;

@@ -1,9 +1,12 @@
 //! What every request sees: the ports, the settings, and what must be remembered between requests.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use satpost_domain::Position;
-use satpost_domain::limits::{FETCHES_WAITING_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX};
+use satpost_domain::limits::{
+    FETCHES_WAITING_MAX, IMPORTS_AT_ONCE_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX,
+};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::ApiConfig;
@@ -23,6 +26,8 @@ pub struct ApiState {
     pub(crate) metrics: HttpMetrics,
     /// Room for fetches that wait.
     pub(crate) waiting_fetches: Semaphore,
+    /// Room for imports.
+    pub(crate) imports: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
@@ -47,6 +52,7 @@ impl ApiState {
             rate_limiters: RateLimiters::new(&config.rate_limits),
             metrics: HttpMetrics::register(&ports.registry)?,
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
+            imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE_MAX)),
             stopping: watch::Sender::new(false),
             config,
             ports,

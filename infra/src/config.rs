@@ -36,6 +36,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The Bitcoin node; without `rpc_url` the server runs without one.
     pub node: NodeConfig,
+    /// Watching addresses.
+    pub watching: WatchingConfig,
     /// Waking phones.
     pub push: PushConfig,
     /// The log over the protocol of EventStoreDB.
@@ -84,6 +86,15 @@ pub struct NodeConfig {
     pub zmq_rawtx: String,
     /// How deep a transaction is when it is reported as final.
     pub final_depth: u32,
+}
+
+/// Watching addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchingConfig {
+    /// How many addresses one client may watch, up to
+    /// [`satpost_domain::limits::WATCHED_ADDRESSES_CEILING`].
+    pub addresses_max: usize,
 }
 
 /// Waking phones.
@@ -150,6 +161,9 @@ impl Default for Config {
                 zmq_sequence: String::new(),
                 zmq_rawtx: String::new(),
                 final_depth: FINAL_DEPTH_DEFAULT,
+            },
+            watching: WatchingConfig {
+                addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
             },
             push: PushConfig {
                 allow: Vec::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bitcoin::hashes::Hash as _;
 use bitcoin::{Address, Txid};
+use prometheus::Registry;
 use satpost_commands::ports::EventLog as _;
 use satpost_commands::watch_addresses::watch_addresses;
 use satpost_commands::{CommandContext, Handler};
@@ -15,8 +16,10 @@ use satpost_domain::ids::{RequestDigest, ScriptHash};
 use satpost_domain::limits::{FINAL_DEPTH_DEFAULT, NODE_AUDIT};
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::{WatchBounds, WatchWish};
 use satpost_domain::{ClientId, CommandId, Event, Position, Revision, StreamId};
 use satpost_event_store::memory::MemoryEventStore;
+use satpost_infra::bitcoind::backfill::{BackfillMetrics, Backfiller, LiveJoin};
 use satpost_infra::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
 use satpost_infra::event_log::StoredEventLog;
 use satpost_infra::system::{SystemClock, SystemIds};
@@ -52,7 +55,8 @@ pub(crate) enum Step {
 pub(crate) struct Server {
     pub(crate) log: StoredEventLog,
     handler: Handler,
-    read_model: Arc<ReadModel>,
+    pub(crate) read_model: Arc<ReadModel>,
+    pub(crate) backfill: BackfillMetrics,
     pub(crate) status: watch::Receiver<NodeStatus>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -94,7 +98,21 @@ impl Server {
             runner::run(&model, &source, |_| (), stopped.cancelled_owned()).await;
         });
         let (status_sender, status) = watch::channel(NodeStatus::Connecting);
+        let join = Arc::new(LiveJoin::default());
+        let metrics = BackfillMetrics::register(&Registry::new()).unwrap();
+        let backfiller = Backfiller {
+            rpc: Arc::new(CoreRpc::for_history(
+                config.rpc_url.clone(),
+                config.rpc_auth.clone(),
+            )),
+            handler: handler.clone(),
+            network: config.network,
+            read_model: Arc::clone(&read_model),
+            join: Arc::clone(&join),
+            metrics: metrics.clone(),
+        };
         let (model, follower, stopped) = (Arc::clone(&read_model), handler.clone(), stop.clone());
+        let joined = join;
         tasks.spawn(async move {
             // Like the server, the watcher starts when the read model knows what is watched.
             while !model.is_live() {
@@ -107,14 +125,17 @@ impl Server {
                 follower,
                 model,
                 status_sender,
+                joined,
                 stopped,
             )
             .await;
         });
+        tasks.spawn(backfiller.run(stop.clone()));
         Self {
             log,
             handler,
             read_model,
+            backfill: metrics,
             status,
             stop,
             tasks,
@@ -160,7 +181,9 @@ impl Server {
             command_id: CommandId::new(id),
             request_digest: RequestDigest::new(id),
         };
-        let watched = watch_addresses(&self.handler, context, holder(), vec![script])
+        let watches = vec![(script.into(), WatchWish::default())];
+        let bounds = WatchBounds::new(Network::Regtest, None);
+        let watched = watch_addresses(&self.handler, context, holder(), watches, bounds)
             .await
             .unwrap();
         assert!(self.read_model.wait_for(watched.position, PATIENCE).await);

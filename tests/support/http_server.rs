@@ -58,6 +58,8 @@ pub struct ServerOptions {
     pub follow: bool,
     /// Whether there is a node.
     pub watching: bool,
+    /// How many addresses one client may watch.
+    pub watched_addresses_max: usize,
 }
 
 impl Default for ServerOptions {
@@ -67,6 +69,7 @@ impl Default for ServerOptions {
             rate_limits: RateLimits::off(),
             follow: true,
             watching: true,
+            watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
         }
     }
 }
@@ -153,6 +156,7 @@ impl HttpServer {
         };
         let mut config = ApiConfig::new(Network::Regtest, vec![address.to_string()]);
         config.rate_limits = options.rate_limits;
+        config.watched_addresses_max = options.watched_addresses_max;
         config.workers = 1;
         config.shutdown_timeout = Duration::from_secs(5);
         let state = Arc::new(ApiState::new(config, ports).expect("a fresh registry"));

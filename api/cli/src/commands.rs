@@ -1,5 +1,6 @@
 //! One function for each verb.
 
+mod addresses;
 mod contacts;
 mod messages;
 mod push;
@@ -44,13 +45,24 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         }
         Command::ListContacts => contacts::list_contacts(&wallet, output),
         Command::NewAddress => transactions::new_address(&mut wallet, output),
-        Command::WatchAddress { addresses } => {
-            transactions::watch_address(&mut wallet, addresses, output).await
+        Command::WatchAddress(arguments) => {
+            addresses::watch_address(&mut wallet, arguments, output).await
         }
-        Command::UnwatchAddress { addresses } => {
-            transactions::unwatch_address(&mut wallet, &addresses, output).await
+        Command::UnwatchAddress {
+            addresses,
+            scripts,
+            script_hashes,
+        } => {
+            let entries = addresses::entries(addresses, scripts, script_hashes);
+            addresses::unwatch_address(&mut wallet, &entries, output).await
         }
-        Command::ListAddresses => transactions::list_addresses(&mut wallet, output).await,
+        Command::WatchDescriptor(arguments) => {
+            addresses::watch_descriptor(&mut wallet, arguments, output).await
+        }
+        Command::ImportAddresses { file } => {
+            addresses::import_addresses(&mut wallet, file.as_deref(), output).await
+        }
+        Command::ListAddresses => addresses::list_addresses(&mut wallet, output).await,
         Command::ListTransactions(arguments) => {
             transactions::list_transactions(&mut wallet, &arguments, output).await
         }

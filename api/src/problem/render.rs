@@ -83,6 +83,8 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         | Code::NotPadded
         | Code::TtlOutOfBounds
         | Code::InvalidAddress
+        | Code::InvalidDepths
+        | Code::InvalidBirthday
         | Code::InvalidPushTarget
         | Code::LimitExceeded => Level::DEBUG,
     }

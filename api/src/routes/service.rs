@@ -22,11 +22,11 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
     get, path = "/v1/limits", tag = "service",
     responses((status = 200, description = "The bounds", body = LimitsResponse))
 )]
-pub(crate) async fn get_limits() -> HttpResponse {
-    found(limits_response())
+pub(crate) async fn get_limits(state: State) -> HttpResponse {
+    found(limits_response(state.config.watched_addresses_max))
 }
 
-fn limits_response() -> LimitsResponse {
+fn limits_response(watched_addresses_max: usize) -> LimitsResponse {
     LimitsResponse {
         message_size_buckets: limits::MESSAGE_SIZE_BUCKETS
             .iter()
@@ -45,11 +45,22 @@ fn limits_response() -> LimitsResponse {
         fetch_wait_max_ms: milliseconds(limits::FETCH_WAIT_MAX),
         park_messages_max: limits::PARK_MESSAGES_MAX as u64,
         messaging_keys_max: limits::MESSAGING_KEYS_MAX as u64,
-        watched_addresses_max: limits::WATCHED_ADDRESSES_MAX as u64,
+        watched_addresses_max: watched_addresses_max as u64,
+        watched_addresses_ceiling: limits::WATCHED_ADDRESSES_CEILING as u64,
         addresses_per_request_max: limits::ADDRESSES_PER_REQUEST_MAX as u64,
+        addresses_per_page_max: limits::ADDRESSES_PER_PAGE_MAX as u64,
+        import_lines_max: limits::IMPORT_LINES_MAX as u64,
+        import_line_bytes_max: limits::IMPORT_LINE_BYTES_MAX as u64,
+        import_bytes_max: limits::IMPORT_BYTES_MAX as u64,
+        import_errors_max: limits::IMPORT_ERRORS_MAX as u64,
+        imports_at_once_max: limits::IMPORTS_AT_ONCE_MAX as u64,
+        birthday_ahead_blocks_max: limits::BIRTHDAY_AHEAD_BLOCKS_MAX.into(),
+        birthday_ahead_max_ms: milliseconds(limits::BIRTHDAY_AHEAD_MAX),
         script_bytes_max: limits::SCRIPT_BYTES_MAX as u64,
         transactions_per_page_max: limits::TRANSACTIONS_PER_PAGE_MAX as u64,
         transaction_steps_max: limits::TRANSACTION_STEPS_MAX as u64,
+        depth_max: limits::DEPTH_MAX.into(),
+        depths_per_watch_max: limits::DEPTHS_PER_WATCH_MAX as u64,
         reorg_blocks_max: limits::REORG_BLOCKS_MAX as u64,
         node_notices_max: limits::NODE_NOTICES_MAX as u64,
         node_bodies_bytes_max: limits::NODE_BODIES_BYTES_MAX as u64,
@@ -198,7 +209,7 @@ mod tests {
     #[test]
     fn serves_every_bound_of_the_domain() {
         let source = include_str!("../../../domain/src/limits.rs");
-        let served = serde_json::to_value(limits_response()).unwrap();
+        let served = serde_json::to_value(limits_response(1)).unwrap();
         let served = served.as_object().unwrap();
         let mut bounds = 0;
         for line in source.lines() {

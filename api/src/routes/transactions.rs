@@ -8,12 +8,12 @@ use satpost_api_types::transactions::{
 };
 use satpost_domain::chain::{BlockRef, ReplacedIn};
 use satpost_domain::ids::ScriptHash;
-use satpost_domain::limits::{TRANSACTIONS_PER_PAGE_MAX, WATCHED_ADDRESSES_MAX};
+use satpost_domain::limits::TRANSACTIONS_PER_PAGE_MAX;
 use satpost_domain::{ClientId, Position};
 use satpost_projections::transaction_status::{Status, TransactionRecord};
 use serde::Deserialize;
 
-use crate::address::address_of;
+use crate::address::name_of;
 use crate::extract::{Query, Registered, State};
 use crate::problem::ApiError;
 use crate::respond::found;
@@ -57,7 +57,7 @@ fn page(
     after: Position,
     limit: usize,
 ) -> Result<ListTransactionsResponse, ApiError> {
-    let addresses = addresses(state, client)?;
+    let addresses = addresses(state, client);
     let scripts: Vec<ScriptHash> = addresses.keys().copied().collect();
     let status = state.read_model.transaction_status();
     let mut records = status.changed_since(&scripts, after, limit + 1);
@@ -81,14 +81,14 @@ fn page(
 }
 
 /// The addresses of a client by the hashes of their scripts.
-fn addresses(state: &State, client: &ClientId) -> Result<BTreeMap<ScriptHash, String>, ApiError> {
+fn addresses(state: &State, client: &ClientId) -> BTreeMap<ScriptHash, String> {
     let watched = state.read_model.watched_scripts();
     watched
-        .list(client, None, WATCHED_ADDRESSES_MAX)
+        .list(client, None, state.config.watched_addresses_max)
         .iter()
         .map(|entry| {
-            let address = address_of(&entry.script, state.config.network)?;
-            Ok((entry.script.hash(), address))
+            let address = name_of(&entry.target, state.config.network);
+            (entry.target.hash(), address)
         })
         .collect()
 }

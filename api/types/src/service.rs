@@ -87,8 +87,26 @@ pub struct LimitsResponse {
     pub messaging_keys_max: u64,
     /// How many addresses one client may watch.
     pub watched_addresses_max: u64,
-    /// How many addresses one request may name.
+    /// How many addresses the operator of a server can allow one client at most.
+    pub watched_addresses_ceiling: u64,
+    /// How many addresses one JSON request may name.
     pub addresses_per_request_max: u64,
+    /// How many addresses one page of a list shows at most.
+    pub addresses_per_page_max: u64,
+    /// How many lines one import may have.
+    pub import_lines_max: u64,
+    /// The longest line of an import, in bytes.
+    pub import_line_bytes_max: u64,
+    /// The largest body of an import, in bytes.
+    pub import_bytes_max: u64,
+    /// How many lines that were refused an answer to an import explains.
+    pub import_errors_max: u64,
+    /// How many imports are carried out at once.
+    pub imports_at_once_max: u64,
+    /// How many blocks ahead of the tip a birthday may be.
+    pub birthday_ahead_blocks_max: u64,
+    /// How far ahead of the server's clock a birthday may be.
+    pub birthday_ahead_max_ms: u64,
     /// The longest script that is watched: a v1+ witness program is 42 bytes at most, a bare
     /// 3-key multisig 105 (consensus allows 10,000).
     pub script_bytes_max: u64,
@@ -96,6 +114,10 @@ pub struct LimitsResponse {
     pub transactions_per_page_max: u64,
     /// How many steps of a transaction's way are kept: the first and the latest.
     pub transaction_steps_max: u64,
+    /// The greatest depth a client can wait for.
+    pub depth_max: u64,
+    /// How many depths one watch can wait for.
+    pub depths_per_watch_max: u64,
     /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
     pub reorg_blocks_max: u64,
     /// How many notifications of the node wait for the watcher; more are a gap, which is made good.

@@ -14,7 +14,9 @@ use bitcoincore_rpc::jsonrpc::{self, simple_http};
 use bitcoincore_rpc::{Client, RpcApi as _};
 use bytes::Bytes;
 use satpost_domain::ids::{BlockHash, Txid};
-use satpost_domain::limits::{NODE_BODIES_PER_CALL_MAX, NODE_CALL_MAX, NODE_HASHES_PER_CALL_MAX, NODE_SCAN_MAX};
+use satpost_domain::limits::{
+    NODE_BODIES_PER_CALL_MAX, NODE_CALL_MAX, NODE_HASHES_PER_CALL_MAX, NODE_SCAN_MAX,
+};
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

@@ -91,7 +91,7 @@ fn touches(
     }
     for coin in inputs.iter().filter_map(coin) {
         // The coin may be older than the last who watched its script.
-        if watched.watchers(&coin.script_hash).next().is_some() {
+        if watched.is_watched(&coin.script_hash) {
             let touch = touch(&mut touches, coin.script_hash);
             touch.spent_sat = touch.spent_sat.saturating_add(coin.value_sat);
         }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use satpost_domain::limits::{FINAL_DEPTH_MAX, FINAL_DEPTH_MIN};
+use satpost_domain::limits::{FINAL_DEPTH_MAX, FINAL_DEPTH_MIN, WATCHED_ADDRESSES_CEILING};
 use satpost_domain::network::Network;
 
 use crate::config::Config;
@@ -41,6 +41,9 @@ pub enum ConfigError {
     /// A final depth that is not safe, or deeper than what is remembered.
     #[error("node.final_depth is {0}, it must be {FINAL_DEPTH_MIN} to {FINAL_DEPTH_MAX}")]
     FinalDepth(u32),
+    /// A list could grow larger than a server can fold.
+    #[error("watching.addresses_max is {0}; at most {WATCHED_ADDRESSES_CEILING} are possible")]
+    TooManyAddresses(usize),
     /// A rate of zero would refuse everything.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
@@ -58,7 +61,16 @@ impl Config {
         self.network.parse::<Network>()?;
         self.log.cluster()?;
         self.check_listeners()?;
+        self.check_watching()?;
         self.check_node()
+    }
+
+    fn check_watching(&self) -> Result<(), ConfigError> {
+        match self.watching.addresses_max {
+            0 => Err(ConfigError::Zero("watching.addresses_max")),
+            given if given > WATCHED_ADDRESSES_CEILING => Err(ConfigError::TooManyAddresses(given)),
+            _ => Ok(()),
+        }
     }
 
     fn check_listeners(&self) -> Result<(), ConfigError> {
@@ -154,6 +166,18 @@ mod tests {
             config.server.behind_tls_proxy = true;
         })
         .unwrap();
+    }
+
+    #[test]
+    fn lets_a_list_grow_up_to_the_ceiling() {
+        let allow = |max| with(|config| config.watching.addresses_max = max);
+        allow(WATCHED_ADDRESSES_CEILING).unwrap();
+        allow(1).unwrap();
+        assert!(matches!(allow(0), Err(ConfigError::Zero(_))));
+        assert!(matches!(
+            allow(WATCHED_ADDRESSES_CEILING + 1),
+            Err(ConfigError::TooManyAddresses(_))
+        ));
     }
 
     #[test]

@@ -92,6 +92,11 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "How many blocks deep a transaction is when it is reported as final, 6 to 288. A final transaction that is taken back is an alarm.",
     ),
     (
+        "watching.addresses_max",
+        None,
+        "How many addresses one client may watch, up to 1,000,000. The server takes about 200 bytes of memory for each while a client changes its list, and about 60 always.",
+    ),
+    (
         "push.allow",
         Some("--push-allow"),
         "Hosts or addresses that may be pushed to although they are not globally routable, also without TLS.",

@@ -6,8 +6,8 @@ use satpost_domain::{Event, Timestamp};
 
 use super::Encoded;
 use super::codes::Coded;
-use super::history;
 use super::form::{Flaw, Form, Registered, encoded, stored_form};
+use super::history;
 use super::parts::{Block, Output, Touched, load_inputs, store_inputs};
 
 pub(super) const FORMS: &[Registered] = &[

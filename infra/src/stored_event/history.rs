@@ -75,10 +75,7 @@ pub(super) fn encode(event: &HistoryEvent) -> Encoded {
             coinbase,
         } => encoded(&CoinFound {
             script_hash,
-            outpoint: Output {
-                txid: outpoint.txid,
-                vout: outpoint.vout,
-            },
+            outpoint: outpoint.into(),
             value_sat,
             height,
             coinbase,
@@ -128,10 +125,7 @@ impl Form for CoinFound {
     fn into_event(self, _sealed: Option<&[u8]>) -> Result<Event, Flaw> {
         of_chain(HistoryEvent::CoinFound {
             script_hash: self.script_hash,
-            outpoint: satpost_domain::chain::OutPoint {
-                txid: self.outpoint.txid,
-                vout: self.outpoint.vout,
-            },
+            outpoint: self.outpoint.into(),
             value_sat: self.value_sat,
             height: self.height,
             coinbase: self.coinbase,

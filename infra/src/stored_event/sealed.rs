@@ -2,8 +2,10 @@
 //! to the version of their event.
 
 use satpost_domain::Sealed;
+use satpost_domain::ids::ScriptHash;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::WatchTarget;
 use serde::{Deserialize, Serialize};
 
 use super::form::{Flaw, from_bytes, to_bytes};
@@ -59,16 +61,36 @@ pub(super) fn open_registration(sealed: Option<&[u8]>) -> Result<Sealed<PushRegi
     }))
 }
 
-/// A script is stored as it is.
-pub(super) fn seal_script(script: &Script) -> Vec<u8> {
-    script.as_bytes().to_vec()
+/// What stands before a script, and before the hash of one.
+const SCRIPT: u8 = 0;
+const HASH: u8 = 1;
+
+/// One byte that says what it is, then the bytes of the script or of its hash.
+pub(super) fn seal_target(target: &WatchTarget) -> Vec<u8> {
+    let (kind, bytes) = match target {
+        WatchTarget::Script(script) => (SCRIPT, script.as_bytes()),
+        WatchTarget::Hash(hash) => (HASH, hash.as_bytes().as_slice()),
+    };
+    let mut sealed = Vec::with_capacity(1 + bytes.len());
+    sealed.push(kind);
+    sealed.extend_from_slice(bytes);
+    sealed
 }
 
-pub(super) fn open_script(sealed: Option<&[u8]>) -> Result<Sealed<Script>, Flaw> {
-    let Some(bytes) = sealed else {
+pub(super) fn open_target(sealed: Option<&[u8]>) -> Result<Sealed<WatchTarget>, Flaw> {
+    let Some(sealed) = sealed else {
         return Ok(Sealed::Erased);
     };
-    Script::new(bytes)
-        .map(Sealed::Present)
-        .map_err(|error| Flaw::new(error.to_string()))
+    let target = match sealed.split_first() {
+        Some((&SCRIPT, script)) => Script::new(script)
+            .map_err(|error| Flaw::new(error.to_string()))?
+            .into(),
+        Some((&HASH, hash)) => <[u8; 32]>::try_from(hash)
+            .map(ScriptHash::new)
+            .map_err(|_| Flaw::new(format!("a script hash has {} bytes, not 32", hash.len())))?
+            .into(),
+        Some((kind, _)) => return Err(Flaw::new(format!("nothing watched has kind {kind}"))),
+        None => return Err(Flaw::new("what is watched has no bytes")),
+    };
+    Ok(Sealed::Present(target))
 }

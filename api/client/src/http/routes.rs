@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use satpost_api_types::addresses::{
-    AddressesRequest, ListAddressesResponse, WatchAddressesResponse,
+    ImportAddressesResponse, ListAddressesResponse, UnwatchAddressesRequest, WatchAddressesRequest,
+    WatchAddressesResponse, WatchEntry,
 };
 use satpost_api_types::clients::{
     ClientResponse, RegisterClientRequest, RegisterClientResponse, RotateMessagingKeyRequest,
@@ -19,6 +20,7 @@ use satpost_api_types::push::{
 };
 use satpost_api_types::service::{InfoResponse, LimitsResponse};
 use satpost_api_types::transactions::ListTransactionsResponse;
+use satpost_domain::limits::ADDRESSES_PER_PAGE_MAX;
 use satpost_domain::{CommandId, MessagingKey};
 
 use super::call::{Body, Call};
@@ -125,11 +127,29 @@ impl HttpClient {
     pub async fn watch_addresses(
         &self,
         identity: &IdentitySecret,
-        addresses: Vec<String>,
+        request: &WatchAddressesRequest,
     ) -> Result<WatchAddressesResponse, CallError> {
         let call = self
             .command(Method::POST, "/v1/addresses", Signers::one(identity))
-            .json(&AddressesRequest { addresses });
+            .json(request);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// Watches many addresses: `lines` has one entry a line, as JSON.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn import_addresses(
+        &self,
+        identity: &IdentitySecret,
+        lines: Vec<u8>,
+    ) -> Result<ImportAddressesResponse, CallError> {
+        let path = "/v1/addresses:import";
+        let mut call = self.command(Method::POST, path, Signers::one(identity));
+        call.body = Some(Body {
+            content_type: "application/x-ndjson",
+            bytes: lines,
+        });
         self.carry_out(&call).await?.json()
     }
 
@@ -140,15 +160,15 @@ impl HttpClient {
     pub async fn unwatch_addresses(
         &self,
         identity: &IdentitySecret,
-        addresses: Vec<String>,
+        addresses: Vec<WatchEntry>,
     ) -> Result<(), CallError> {
         let call = self
             .command(Method::DELETE, "/v1/addresses", Signers::one(identity))
-            .json(&AddressesRequest { addresses });
+            .json(&UnwatchAddressesRequest { addresses });
         self.carry_out(&call).await.map(drop)
     }
 
-    /// One page of the watched addresses, after the address `after`.
+    /// One page of the watched addresses, after a cursor.
     ///
     /// # Errors
     /// [`CallError`].
@@ -158,7 +178,8 @@ impl HttpClient {
         after: Option<&str>,
     ) -> Result<ListAddressesResponse, CallError> {
         let mut call = Call::query("/v1/addresses", Some(Signers::one(identity)));
-        call.query = query([("after", after.map(str::to_owned))]);
+        let limit = ADDRESSES_PER_PAGE_MAX.to_string();
+        call.query = query([("after", after.map(str::to_owned)), ("limit", Some(limit))]);
         self.carry_out(&call).await?.json()
     }
 

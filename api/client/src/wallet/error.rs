@@ -4,6 +4,7 @@ use satpost_domain::network::Network;
 
 use crate::base_url::BaseUrlError;
 use crate::contact_card::CardError;
+use crate::descriptor::DescriptorError;
 use crate::http::{CallError, HttpSetupError};
 use crate::mailbox_check::MailboxMismatch;
 use crate::push_service::PushServiceError;
@@ -36,6 +37,12 @@ pub enum WalletError {
     /// A message cannot be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A descriptor cannot be watched.
+    #[error(transparent)]
+    Descriptor(#[from] DescriptorError),
+    /// What was to be imported cannot be read.
+    #[error("the addresses to import cannot be read")]
+    Input(#[source] std::io::Error),
     /// No more addresses.
     #[error(transparent)]
     AddressIndex(#[from] AddressIndexError),

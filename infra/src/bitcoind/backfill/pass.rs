@@ -18,7 +18,7 @@ use satpost_domain::{Position, StreamId};
 use satpost_projections::coins::Origin;
 
 use super::recorder::Recorder;
-use super::{BackfillError, Backfiller, HistoryRpc as _};
+use super::{BackfillError, Backfiller};
 use crate::bitcoind::block_search;
 use crate::bitcoind::block_stream::{Wanted, fetch_blocks};
 use crate::bitcoind::rpc::{NodeRpc, RawBlock, RpcError};
@@ -159,7 +159,10 @@ impl<'a> Pass<'a> {
                 Err(BackfillError::Record(CommandError::Rejected(
                     ChainError::NotInChain { block } | ChainError::BackfillOrder { block, .. },
                 ))) => {
-                    tracing::debug!(block.height = block.height, "history changed while it was recorded");
+                    tracing::debug!(
+                        block.height = block.height,
+                        "history changed while it was recorded"
+                    );
                     self.recorder = Recorder::default();
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -336,7 +339,9 @@ impl<'a> Pass<'a> {
     /// Takes the coins from below `from` out of the node's set of unspent outputs.
     async fn find_coins(&mut self, from: u32) -> Result<(), BackfillError> {
         let Some(scripts) = self.watched_scripts() else {
-            tracing::warn!("scripts that are known by their hash only cannot be looked up among unspent outputs");
+            tracing::warn!(
+                "scripts that are known by their hash only cannot be looked up among unspent outputs"
+            );
             return Ok(());
         };
         for scripts in scripts.chunks(BACKFILL_FILTERED_SCRIPTS_MAX * 4) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use satpost_commands::record_chain::record_chain;
+use satpost_domain::Timestamp;
 use satpost_domain::chain::{ChainCommand, HistoryCommand};
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::limits::{BACKFILL_SCRIPTS_PER_COMMAND_MAX, BIRTHDAY_SLACK_SECS};
-use satpost_domain::Timestamp;
 use satpost_domain::watchlist::Birthday;
 use satpost_projections::coins::Coins;
 use satpost_projections::watched_scripts::HistoryWish;

@@ -45,8 +45,8 @@ impl Recorder {
                     let status = backfiller.read_model.transaction_status();
                     News::of(&status, &sighting, touch)
                 };
-                let bytes = EVENT_BYTES
-                    + PART_BYTES * (sighting.inputs.len() + touch.outputs.len());
+                let bytes =
+                    EVENT_BYTES + PART_BYTES * (sighting.inputs.len() + touch.outputs.len());
                 let full = self.events + 1 >= EVENTS_PER_COMMAND_MAX
                     || self.bytes + bytes > BYTES_PER_RECORD_MAX;
                 if full && !matches!(new, News::None) {
@@ -105,8 +105,7 @@ impl Recorder {
     ) -> Result<(), BackfillError> {
         let blocks = std::mem::take(&mut self.blocks);
         let command = ChainCommand::History(HistoryCommand::Record { blocks, through });
-        let outcome =
-            record_chain(&backfiller.handler, backfiller.network, &command).await?;
+        let outcome = record_chain(&backfiller.handler, backfiller.network, &command).await?;
         backfiller.metrics.read(self.read);
         self.position = outcome.position;
         (self.events, self.bytes, self.read) = (0, 0, 0);

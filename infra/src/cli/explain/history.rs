@@ -1,9 +1,10 @@
 //! One event in a few words.
 
 use satpost_domain::WatchId;
-use satpost_domain::chain::{ChainEvent, ReplacedIn, HistoryEvent};
+use satpost_domain::chain::{ChainEvent, HistoryEvent, ReplacedIn};
 use satpost_domain::client::{ClientEvent, PushDeathReason};
 use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason};
+use satpost_domain::watchlist::{Birthday, WatchOptions};
 
 use super::moment::utc;
 
@@ -94,6 +95,24 @@ pub(super) fn watched(id: &WatchId, address: Option<&str>) -> String {
         Some(address) => format!("watches {address}"),
         None => format!("watched an address that is erased now (entry {id})"),
     }
+}
+
+pub(super) fn watch_options_changed(id: &WatchId, options: &WatchOptions) -> String {
+    let depths: Vec<_> = options
+        .depths
+        .iter()
+        .map(|depth: u32| depth.to_string())
+        .collect();
+    let depths = match depths.as_slice() {
+        [] => "at no depth".to_owned(),
+        depths => format!("at the depths {}", depths.join(", ")),
+    };
+    let birthday = match options.birthday {
+        Some(Birthday::Height(height)) => format!("and its history from block {height} on"),
+        Some(Birthday::Time(at)) => format!("and its history from {at} on"),
+        None => "and no history".to_owned(),
+    };
+    format!("wants to hear of entry {id} {depths} {birthday}")
 }
 
 pub(super) fn unwatched(id: &WatchId) -> String {

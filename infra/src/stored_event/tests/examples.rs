@@ -1,14 +1,14 @@
 //! One fixed event of every kind. Their bytes are pinned, so they never change.
 
 use satpost_domain::chain::{
-    BlockRef, ChainEvent, GapKind, HistoryEvent, OutPoint, ReplacedIn, ReplacedVia, Touch,
+    BlockRef, ChainEvent, DepthSet, GapKind, HistoryEvent, OutPoint, ReplacedIn, ReplacedVia, Touch,
 };
 use satpost_domain::client::{ClientEvent, PushDeathReason};
 use satpost_domain::ids::{BlockHash, ChainHash, Digest, ScriptHash, Txid};
 use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, SizeBucket};
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{Birthday, WatchOptions, WatchlistEvent};
 use satpost_domain::{
     ClientId, CommandId, Event, MessageId, MessagingKey, Metadata, PushTargetId, RequestDigest,
     Sealed, Timestamp, WatchId,
@@ -43,7 +43,9 @@ pub(super) fn examples() -> Vec<Event> {
     let watchlist = watchlist().map(Event::from).into_iter();
     let blocks = blocks().map(Event::from).into_iter();
     let transactions = transactions().map(Event::from).into_iter();
-    let history = history().map(|event| Event::Chain(event.into())).into_iter();
+    let history = history()
+        .map(|event| Event::Chain(event.into()))
+        .into_iter();
     client
         .chain(mailbox)
         .chain(watchlist)
@@ -146,11 +148,23 @@ fn mailbox() -> [MailboxEvent; 7] {
     ]
 }
 
-fn watchlist() -> [WatchlistEvent; 2] {
+fn watchlist() -> [WatchlistEvent; 3] {
     [
         WatchlistEvent::AddressWatched {
             id: WATCH,
-            script: Sealed::Present(Script::new(&[0x51, 0x20, 0xf1, 0xf2]).unwrap()),
+            target: Sealed::Present(Script::new(&[0x51, 0x20, 0xf1, 0xf2]).unwrap().into()),
+            options: WatchOptions {
+                depths: DepthSet::new([2, 144]).unwrap(),
+                birthday: Some(Birthday::Height(840_000)),
+            },
+            at: AT,
+        },
+        WatchlistEvent::WatchOptionsChanged {
+            id: WATCH,
+            options: WatchOptions {
+                depths: DepthSet::default(),
+                birthday: Some(Birthday::Time(AT)),
+            },
             at: AT,
         },
         WatchlistEvent::AddressUnwatched { id: WATCH, at: AT },
