@@ -4,6 +4,7 @@
 
 mod blocks;
 mod failures;
+mod history;
 mod mempool;
 mod node;
 mod relay;

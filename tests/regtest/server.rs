@@ -16,7 +16,7 @@ use satpost_domain::ids::{RequestDigest, ScriptHash};
 use satpost_domain::limits::{FINAL_DEPTH_DEFAULT, NODE_AUDIT};
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::{WatchBounds, WatchWish};
+use satpost_domain::watchlist::{Birthday, WatchBounds, WatchWish};
 use satpost_domain::{ClientId, CommandId, Event, Position, Revision, StreamId};
 use satpost_event_store::memory::MemoryEventStore;
 use satpost_infra::bitcoind::backfill::{BackfillMetrics, Backfiller, LiveJoin};
@@ -184,6 +184,34 @@ impl Server {
         let watches = vec![(script.into(), WatchWish::default())];
         let bounds = WatchBounds::new(Network::Regtest, None);
         let watched = watch_addresses(&self.handler, context, holder(), watches, bounds)
+            .await
+            .unwrap();
+        assert!(self.read_model.wait_for(watched.position, PATIENCE).await);
+    }
+
+    /// Watches `address` with a birthday, or changes it.
+    pub(crate) async fn watch_since(&self, address: &Address, birthday: Option<Birthday>) {
+        self.watch_all_since(std::slice::from_ref(address), birthday)
+            .await;
+    }
+
+    /// Watches all of them in one command.
+    pub(crate) async fn watch_all_since(&self, addresses: &[Address], birthday: Option<Birthday>) {
+        let fresh = *self.handler.ids().watch_id().as_bytes();
+        let context = CommandContext {
+            command_id: CommandId::new(fresh),
+            request_digest: RequestDigest::new(fresh),
+        };
+        let wish = WatchWish {
+            birthday,
+            ..WatchWish::default()
+        };
+        let watches = addresses.iter().map(|address| {
+            let script = Script::new(address.script_pubkey().as_bytes()).unwrap();
+            (script.into(), wish)
+        });
+        let bounds = WatchBounds::new(Network::Regtest, None);
+        let watched = watch_addresses(&self.handler, context, holder(), watches.collect(), bounds)
             .await
             .unwrap();
         assert!(self.read_model.wait_for(watched.position, PATIENCE).await);

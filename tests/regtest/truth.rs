@@ -30,12 +30,14 @@ pub(crate) async fn difference(server: &Server, node: &RegtestNode) -> Option<St
         ChainEvent::EpochStarted { tip, .. } => Some(tip.height + 1),
         _ => None,
     });
-    let truth = places(node, lowest.min()?);
+    // Below it only those are known whose history was asked for.
+    let lowest = lowest.min()?;
+    let truth = places(node, lowest);
     let watched: BTreeSet<ScriptHash> = server.watched().into_iter().collect();
-    for (txid, place, pays) in &truth {
+    for (txid, place, pays, is_old) in &truth {
         let tracked = chain.all_tracked().find(|(id, _)| node_txid(**id) == *txid);
         let state = tracked.map(|(_, tracked)| tracked.state);
-        let expected_to_be_known = !pays.is_disjoint(&watched);
+        let expected_to_be_known = !is_old && !pays.is_disjoint(&watched);
         let agree = match (state, place) {
             (None, _) => !expected_to_be_known,
             (Some(TransactionState::Mempool), None) => true,
@@ -56,25 +58,30 @@ pub(crate) async fn difference(server: &Server, node: &RegtestNode) -> Option<St
     })
 }
 
-/// Every transaction in the blocks from `lowest` on and in the mempool, with the scripts it pays to.
-fn places(node: &RegtestNode, lowest: u32) -> Vec<(Txid, Place, BTreeSet<ScriptHash>)> {
+/// Every transaction in the blocks and in the mempool, with the scripts it pays to and whether its
+/// block is below `lowest`.
+fn places(node: &RegtestNode, lowest: u32) -> Vec<(Txid, Place, BTreeSet<ScriptHash>, bool)> {
     let mut places = Vec::new();
-    let mut add = |transaction: &bitcoin::Transaction, place: Place| {
+    let mut add = |transaction: &bitcoin::Transaction, place: Place, is_old: bool| {
         let scripts = transaction.output.iter().filter_map(|output| {
             let script = Script::new(output.script_pubkey.as_bytes()).ok()?;
             Some(script.hash())
         });
-        places.push((transaction.compute_txid(), place, scripts.collect()));
+        places.push((transaction.compute_txid(), place, scripts.collect(), is_old));
     };
-    for height in u64::from(lowest)..=node.height() {
+    for height in 1..=node.height() {
         let hash = node.rpc().get_block_hash(height).unwrap();
         for transaction in &node.rpc().get_block(&hash).unwrap().txdata {
-            add(transaction, Some(hash.to_string()));
+            add(
+                transaction,
+                Some(hash.to_string()),
+                height < u64::from(lowest),
+            );
         }
     }
     for txid in node.mempool() {
         if let Ok(transaction) = node.rpc().get_raw_transaction(&txid, None) {
-            add(&transaction, None);
+            add(&transaction, None, false);
         }
     }
     places

@@ -170,7 +170,10 @@ async fn an_erased_part_is_erased_for_every_reader() {
         })
         .collect();
     assert_eq!(*scripts[0], Sealed::Erased);
-    assert_eq!(*scripts[1], Sealed::Present(Script::new(b"b").unwrap()));
+    assert_eq!(
+        *scripts[1],
+        Sealed::Present(Script::new(b"b").unwrap().into())
+    );
 }
 
 #[tokio::test]

@@ -163,7 +163,6 @@ impl<'a> Pass<'a> {
                         block.height = block.height,
                         "history changed while it was recorded"
                     );
-                    self.recorder = Recorder::default();
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Err(BackfillError::Node(RpcError::NoBlock { .. })) => self.rise(&standing).await?,
@@ -174,10 +173,7 @@ impl<'a> Pass<'a> {
 
     /// Reads some blocks.
     async fn read(&mut self, standing: &Standing) -> Result<(), BackfillError> {
-        self.recorder = Recorder {
-            position: self.recorder.position,
-            ..Recorder::default()
-        };
+        self.recorder.forget();
         if self.nobody_watches() {
             // All of them were unwatched meanwhile, and have no history to wait for.
             let tip = Some(standing.tip);

@@ -92,6 +92,14 @@ impl Recorder {
         self.bytes += bytes;
     }
 
+    /// Drops what is not recorded: it is read again.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            position: self.position,
+            ..Self::default()
+        };
+    }
+
     /// True when the blocks read since the last append are many.
     pub(super) const fn is_due(&self) -> bool {
         self.read >= BACKFILL_BLOCKS_PER_RECORD_MAX
