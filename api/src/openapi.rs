@@ -9,7 +9,7 @@ use problems::Problems;
 use signing::Signing;
 use utoipa::OpenApi;
 
-use crate::routes::{addresses, clients, messages, push, send_message, service, transactions};
+use crate::routes::{addresses, balance, clients, messages, push, send_message, service, transactions};
 
 /// The description before what all operations share is added.
 #[derive(OpenApi)]
@@ -28,6 +28,9 @@ use crate::routes::{addresses, clients, messages, push, send_message, service, t
         addresses::list_addresses,
         addresses::import_addresses,
         addresses::unwatch_addresses,
+        balance::rescan_addresses,
+        balance::get_balance,
+        balance::list_utxos,
         transactions::list_transactions,
         send_message::send_message,
         messages::fetch_messages,

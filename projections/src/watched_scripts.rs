@@ -113,6 +113,21 @@ impl WatchedScripts {
         Some(self.lists.get(owner).options(owner.number))
     }
 
+    /// From when on `client` wants the history of a script, and the height of the tip when it began
+    /// to watch it; nothing when it wants none.
+    #[must_use]
+    pub fn birthday(
+        &self,
+        client: &ClientId,
+        script: &ScriptHash,
+    ) -> Option<(Birthday, Option<u32>)> {
+        let list = self.lists.find(client)?;
+        let owner = self.owners(script).find(|owner| owner.list == list)?;
+        let list = self.lists.get(owner);
+        let birthday = list.options(owner.number).birthday?;
+        Some((birthday, list.terms(owner.number).watched_at_height))
+    }
+
     /// True when `client` watches the script with this hash.
     #[must_use]
     pub fn watches(&self, client: &ClientId, script: &ScriptHash) -> bool {

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use satpost_api_types::balance::{
+    BalanceResponse, ListUtxosResponse, RescanAddressesRequest, RescanAddressesResponse,
+};
 use satpost_api_types::addresses::{
     ImportAddressesResponse, ListAddressesResponse, UnwatchAddressesRequest, WatchAddressesRequest,
     WatchAddressesResponse, WatchEntry,
@@ -193,6 +196,34 @@ impl HttpClient {
         after: Option<&str>,
     ) -> Result<ListTransactionsResponse, CallError> {
         let mut call = Call::query("/v1/transactions", Some(Signers::one(identity)));
+        call.query = query([("after", after.map(str::to_owned))]);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// What the watched addresses have.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn get_balance(
+        &self,
+        identity: &IdentitySecret,
+        script_hash: Option<&str>,
+    ) -> Result<BalanceResponse, CallError> {
+        let mut call = Call::query("/v1/balance", Some(Signers::one(identity)));
+        call.query = query([("script_hash", script_hash.map(str::to_owned))]);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// A page of the coins that no block has spent.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn list_utxos(
+        &self,
+        identity: &IdentitySecret,
+        after: Option<&str>,
+    ) -> Result<ListUtxosResponse, CallError> {
+        let mut call = Call::query("/v1/utxos", Some(Signers::one(identity)));
         call.query = query([("after", after.map(str::to_owned))]);
         self.carry_out(&call).await?.json()
     }
