@@ -9,7 +9,9 @@ use problems::Problems;
 use signing::Signing;
 use utoipa::OpenApi;
 
-use crate::routes::{addresses, balance, clients, messages, push, send_message, service, transactions};
+use crate::routes::{
+    addresses, balance, clients, messages, push, send_message, service, transactions,
+};
 
 /// The description before what all operations share is added.
 #[derive(OpenApi)]

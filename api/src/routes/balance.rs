@@ -144,7 +144,10 @@ pub(crate) async fn rescan_addresses(
     let scripts: Vec<ScriptHash> = targets.iter().map(|target| target.hash()).collect();
     {
         let watched = state.read_model.watched_scripts();
-        if !scripts.iter().all(|script| watched.watches(&client, script)) {
+        if !scripts
+            .iter()
+            .all(|script| watched.watches(&client, script))
+        {
             return Err(ApiError::new(ProblemCode::NotWatched));
         }
     }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use satpost_api_types::balance::{
-    BalanceResponse, ListUtxosResponse, RescanAddressesRequest, RescanAddressesResponse,
-};
 use satpost_api_types::addresses::{
     ImportAddressesResponse, ListAddressesResponse, UnwatchAddressesRequest, WatchAddressesRequest,
     WatchAddressesResponse, WatchEntry,
+};
+use satpost_api_types::balance::{
+    BalanceResponse, ListUtxosResponse, RescanAddressesRequest, RescanAddressesResponse,
 };
 use satpost_api_types::clients::{
     ClientResponse, RegisterClientRequest, RegisterClientResponse, RotateMessagingKeyRequest,
@@ -211,6 +211,22 @@ impl HttpClient {
     ) -> Result<BalanceResponse, CallError> {
         let mut call = Call::query("/v1/balance", Some(Signers::one(identity)));
         call.query = query([("script_hash", script_hash.map(str::to_owned))]);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// Has the history of watched addresses read; the same again shows the progress.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn rescan_addresses(
+        &self,
+        identity: &IdentitySecret,
+        request: &RescanAddressesRequest,
+    ) -> Result<RescanAddressesResponse, CallError> {
+        let path = "/v1/addresses/rescan";
+        let call = self
+            .command(Method::POST, path, Signers::one(identity))
+            .json(request);
         self.carry_out(&call).await?.json()
     }
 
