@@ -10,7 +10,7 @@ use signing::Signing;
 use utoipa::OpenApi;
 
 use crate::routes::{
-    addresses, clients, messages, prices, push, send_message, service, transactions,
+    addresses, balance, clients, messages, prices, push, send_message, service, transactions,
 };
 
 /// The description before what all operations share is added.
@@ -30,6 +30,9 @@ use crate::routes::{
         addresses::list_addresses,
         addresses::import_addresses,
         addresses::unwatch_addresses,
+        balance::rescan_addresses,
+        balance::get_balance,
+        balance::list_utxos,
         transactions::list_transactions,
         send_message::send_message,
         messages::fetch_messages,

@@ -2,6 +2,7 @@
 //! OpenAPI description all read it.
 
 pub(crate) mod addresses;
+pub(crate) mod balance;
 pub(crate) mod clients;
 pub(crate) mod messages;
 pub(crate) mod operator;
@@ -64,6 +65,9 @@ operations! {
     GET "/v1/addresses" => addresses::list_addresses;
     POST "/v1/addresses:import" => addresses::import_addresses;
     DELETE "/v1/addresses" => addresses::unwatch_addresses;
+    POST "/v1/addresses/rescan" => balance::rescan_addresses;
+    GET "/v1/balance" => balance::get_balance;
+    GET "/v1/utxos" => balance::list_utxos;
     GET "/v1/transactions" => transactions::list_transactions;
     POST "/v1/queues/{recipient}/messages" => send_message::send_message;
     GET "/v1/messages" => messages::fetch_messages;

@@ -13,6 +13,7 @@
 //! - [`heartbeat`], [`epoch`]: what else shows that something is missing; [`metrics`] count it.
 //! - [`check`]: is this the right node, and does it announce what is needed; [`doctor`]: what of its
 //!   set-up should be changed, and how.
+//! - [`backfill`]: what happened to scripts before they were watched.
 //! - [`watcher`]: the loop over all of them; [`status`]: what it tells the rest of the server.
 //!
 //! # Authority
@@ -22,7 +23,8 @@
 //! # What is seen
 //! A transaction is recorded when it pays to a script that is watched at that moment, or spends a
 //! coin that was recorded before. A transaction that waits in the mempool while its script is
-//! added to a watch list is found at once; older history is not looked for here.
+//! added to a watch list is found at once; older history is read by the back-fill when a client
+//! asks for it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use satpost_domain::network::Network;
 use secrecy::SecretString;
 
+pub mod backfill;
 pub mod block_search;
 pub mod block_stream;
 pub mod books;

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::bitcoind::backfill::{BackfillMetrics, Backfiller, LiveJoin};
 use crate::bitcoind::doctor::{self, DoctorMetrics};
 use crate::bitcoind::rpc::NodeRpc;
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
@@ -229,12 +230,26 @@ impl Server {
         ));
         let (sender, receiver) = watch::channel(NodeStatus::Connecting);
         self.start_doctor(Arc::clone(&rpc) as _, receiver.clone(), background, stop)?;
+        let join = Arc::new(LiveJoin::default());
+        let backfiller = Backfiller {
+            rpc: Arc::new(CoreRpc::for_history(
+                config.rpc_url.clone(),
+                config.rpc_auth.clone(),
+            )),
+            handler: self.handler.clone(),
+            network: config.network,
+            read_model: Arc::clone(&self.read_model),
+            join: Arc::clone(&join),
+            metrics: BackfillMetrics::register(&self.registry)?,
+        };
+        background.spawn(backfiller.run(stop.clone()));
         background.spawn(bitcoind::run(
             config,
             rpc,
             self.handler.clone(),
             Arc::clone(&self.read_model),
             (sender, NodeMetrics::register(&self.registry)?),
+            join,
             stop.clone(),
         ));
         Ok(Node::Followed(receiver))

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`projection`]: the shape every projection has; [`source`]: where its events come from.
 //! - [`client_directory`], [`mailbox_queue`], [`watched_scripts`], [`transaction_status`],
-//!   [`push_outbox`]: the projections. Each can be rebuilt alone.
+//!   [`coins`], [`push_outbox`]: the projections. Each can be rebuilt alone.
 //! - [`script_table`]: what watched scripts are kept in.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
 //! - [`arrivals`]: who waits for a message.
@@ -11,6 +11,7 @@
 
 pub mod arrivals;
 pub mod client_directory;
+pub mod coins;
 pub mod mailbox_queue;
 mod per_client;
 pub mod projection;

@@ -276,8 +276,16 @@ impl Projection for PushOutbox {
                 }
             }
             Event::Chain(event) => {
-                // Nobody asked for the depth at which the server calls a transaction final.
-                let asked_for = !matches!(event, ChainEvent::TransactionFinal { .. });
+                // Nobody asked for the depth at which the server calls a transaction final, and
+                // nobody is woken for the past.
+                let asked_for = !matches!(
+                    event,
+                    ChainEvent::TransactionFinal { .. }
+                        | ChainEvent::TransactionConfirmed {
+                            backfilled: true,
+                            ..
+                        }
+                );
                 if let Some(script) = event.touched_script().filter(|_| asked_for) {
                     self.touch(script);
                 }

@@ -75,6 +75,13 @@ impl WatchedScripts {
         self.scripts.find_hash(script).next().is_some()
     }
 
+    /// What is watched under this hash: the script, its hash alone, or both.
+    #[must_use]
+    pub fn targets(&self, script: &ScriptHash) -> Vec<WatchTarget> {
+        let slots = self.scripts.find_hash(script);
+        slots.map(|slot| self.scripts.target(slot)).collect()
+    }
+
     /// Who watches the script with this hash, by ascending id.
     pub fn watchers(&self, script: &ScriptHash) -> impl Iterator<Item = ClientId> + use<> {
         let mut clients: Vec<_> = self
@@ -104,6 +111,21 @@ impl WatchedScripts {
         let mut owners = self.owners(script);
         let owner = owners.find(|owner| owner.list == list)?;
         Some(self.lists.get(owner).options(owner.number))
+    }
+
+    /// From when on `client` wants the history of a script, and the height of the tip when it began
+    /// to watch it; nothing when it wants none.
+    #[must_use]
+    pub fn birthday(
+        &self,
+        client: &ClientId,
+        script: &ScriptHash,
+    ) -> Option<(Birthday, Option<u32>)> {
+        let list = self.lists.find(client)?;
+        let owner = self.owners(script).find(|owner| owner.list == list)?;
+        let list = self.lists.get(owner);
+        let birthday = list.options(owner.number).birthday?;
+        Some((birthday, list.terms(owner.number).watched_at_height))
     }
 
     /// True when `client` watches the script with this hash.

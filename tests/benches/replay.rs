@@ -324,6 +324,7 @@ fn transaction(number: u64, confirmed: bool) -> Event {
             inputs,
             block,
             index: 1,
+            backfilled: false,
         }
     } else {
         ChainEvent::TransactionSeen {

@@ -112,6 +112,22 @@ pub(crate) enum Command {
     },
     /// List the addresses the server watches
     ListAddresses,
+    /// Show what the watched addresses have
+    #[command(visible_alias = "balance")]
+    GetBalance,
+    /// List the coins of the watched addresses
+    #[command(visible_alias = "utxos")]
+    ListUtxos,
+    /// Have the history of watched addresses read; the same again shows the progress
+    #[command(visible_alias = "rescan")]
+    RescanAddresses {
+        /// The height of the first block that can have their transactions
+        #[arg(long)]
+        from_height: u32,
+        /// The addresses
+        #[arg(required = true)]
+        addresses: Vec<String>,
+    },
     /// List the transactions of the watched addresses
     ListTransactions(ListTransactionsArguments),
     /// Send a text to a contact; what could not be sent before goes along

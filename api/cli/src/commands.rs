@@ -1,6 +1,7 @@
 //! One function for each verb.
 
 mod addresses;
+mod balance;
 mod contacts;
 mod messages;
 mod prices;
@@ -65,6 +66,12 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
             addresses::import_addresses(&mut wallet, file.as_deref(), output).await
         }
         Command::ListAddresses => addresses::list_addresses(&mut wallet, output).await,
+        Command::GetBalance => balance::get_balance(&wallet, output).await,
+        Command::ListUtxos => balance::list_utxos(&wallet, output).await,
+        Command::RescanAddresses {
+            from_height,
+            addresses,
+        } => balance::rescan_addresses(&wallet, &addresses, from_height, output).await,
         Command::ListTransactions(arguments) => {
             transactions::list_transactions(&mut wallet, &arguments, output).await
         }

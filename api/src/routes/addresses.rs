@@ -60,7 +60,7 @@ pub(crate) async fn watch_addresses(
 }
 
 /// What the server allows now.
-fn bounds(state: &State) -> WatchBounds {
+pub(crate) fn bounds(state: &State) -> WatchBounds {
     let tip = state.read_model.transaction_status().tip();
     WatchBounds {
         list_max: state.config.watched_addresses_max,
@@ -128,7 +128,7 @@ fn import_response(
 }
 
 /// Refuses what nobody would watch.
-fn check_watching(state: &State) -> Result<(), ApiError> {
+pub(crate) fn check_watching(state: &State) -> Result<(), ApiError> {
     let features = state.service.features();
     let watching = features
         .iter()

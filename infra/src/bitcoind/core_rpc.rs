@@ -5,6 +5,7 @@
 //! versions of the node; the calls here decode only the fields that are used.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bitcoin::consensus::encode::{deserialize, deserialize_hex};
@@ -13,7 +14,9 @@ use bitcoincore_rpc::jsonrpc::{self, simple_http};
 use bitcoincore_rpc::{Client, RpcApi as _};
 use bytes::Bytes;
 use satpost_domain::ids::{BlockHash, Txid};
-use satpost_domain::limits::{NODE_BODIES_PER_CALL_MAX, NODE_CALL_MAX, NODE_HASHES_PER_CALL_MAX};
+use satpost_domain::limits::{
+    NODE_BODIES_PER_CALL_MAX, NODE_CALL_MAX, NODE_HASHES_PER_CALL_MAX, NODE_SCAN_MAX,
+};
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -28,6 +31,7 @@ use rest::Rest;
 
 mod answers;
 mod batch;
+mod history;
 mod rest;
 
 /// RPC error codes, see `src/rpc/protocol.h` of Bitcoin Core.
@@ -48,18 +52,31 @@ struct Inner {
     /// The connection; dropped when the login fails, so that the cookie is read again.
     client: Mutex<Option<Arc<Client>>>,
     rest: Rest,
+    /// How long one call may take.
+    patience: Duration,
 }
 
 impl CoreRpc {
     /// Prepares the connection; nothing is sent yet.
     #[must_use]
     pub fn new(url: String, auth: NodeAuth) -> Self {
+        Self::with_patience(url, auth, NODE_CALL_MAX)
+    }
+
+    /// The same for calls that may take longer: scans of filters and of all unspent outputs.
+    #[must_use]
+    pub fn for_history(url: String, auth: NodeAuth) -> Self {
+        Self::with_patience(url, auth, NODE_SCAN_MAX)
+    }
+
+    fn with_patience(url: String, auth: NodeAuth, patience: Duration) -> Self {
         Self {
             inner: Arc::new(Inner {
                 rest: Rest::new(&url),
                 url,
                 auth,
                 client: Mutex::new(None),
+                patience,
             }),
         }
     }
@@ -122,7 +139,7 @@ impl Inner {
         }
         let (user, password) = self.credentials()?;
         let transport = simple_http::Builder::new()
-            .timeout(NODE_CALL_MAX)
+            .timeout(self.patience)
             .url(&self.url)
             .map_err(|error| self.unreachable(&error))?
             .auth(user, Some(password))

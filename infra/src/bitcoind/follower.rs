@@ -154,7 +154,8 @@ impl Follower {
                 | ChainEvent::CoinbaseMatured { .. }
                 | ChainEvent::AuditPassed { .. }
                 | ChainEvent::FeedGap { .. }
-                | ChainEvent::FeedRestored { .. } => {}
+                | ChainEvent::FeedRestored { .. }
+                | ChainEvent::History(_) => {}
             }
         }
         if !returned.is_empty() {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::backfill::LiveJoin;
 use super::check::{self, FeedQuality, Unfit};
 use super::epoch::Epoch;
 use super::feed::Feed;
@@ -42,6 +43,7 @@ pub async fn run(
     handler: Handler,
     read_model: Arc<ReadModel>,
     (status, metrics): (watch::Sender<NodeStatus>, NodeMetrics),
+    join: Arc<LiveJoin>,
     shutdown: CancellationToken,
 ) {
     let follower = Follower::new(
@@ -61,6 +63,7 @@ pub async fn run(
         read_model,
         status,
         metrics,
+        join,
         epoch: Epoch::default(),
         gap: GapKind::Start,
     };
@@ -79,6 +82,8 @@ struct Watcher {
     read_model: Arc<ReadModel>,
     status: watch::Sender<NodeStatus>,
     metrics: NodeMetrics,
+    /// The tie to the back-fill.
+    join: Arc<LiveJoin>,
     epoch: Epoch,
     /// Why the next resync is needed.
     gap: GapKind,
@@ -158,6 +163,15 @@ impl Watcher {
             Source::Polled
         };
         Ok((info, source))
+    }
+
+    /// Nothing is being matched now: what comes next is matched with all that readers see now.
+    async fn tell_the_backfill(&mut self) -> Result<(), FollowError> {
+        let position = self.follower.read_model.position();
+        let spenders = self.join.spenders();
+        self.follower.look_again(&spenders).await?;
+        self.join.matches_since(position, spenders.len());
+        Ok(())
     }
 
     /// A restarted node may have lost its mempool, and counts its notifications from 0. True when

@@ -7,6 +7,9 @@ use satpost_api_types::addresses::{
     ImportAddressesResponse, ListAddressesResponse, UnwatchAddressesRequest, WatchAddressesRequest,
     WatchAddressesResponse, WatchEntry,
 };
+use satpost_api_types::balance::{
+    BalanceResponse, ListUtxosResponse, RescanAddressesRequest, RescanAddressesResponse,
+};
 use satpost_api_types::clients::{
     ClientResponse, RegisterClientRequest, RegisterClientResponse, RotateMessagingKeyRequest,
 };
@@ -204,6 +207,50 @@ impl HttpClient {
         after: Option<&str>,
     ) -> Result<ListTransactionsResponse, CallError> {
         let mut call = Call::query("/v1/transactions", Some(Signers::one(identity)));
+        call.query = query([("after", after.map(str::to_owned))]);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// What the watched addresses have.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn get_balance(
+        &self,
+        identity: &IdentitySecret,
+        script_hash: Option<&str>,
+    ) -> Result<BalanceResponse, CallError> {
+        let mut call = Call::query("/v1/balance", Some(Signers::one(identity)));
+        call.query = query([("script_hash", script_hash.map(str::to_owned))]);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// Has the history of watched addresses read; the same again shows the progress.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn rescan_addresses(
+        &self,
+        identity: &IdentitySecret,
+        request: &RescanAddressesRequest,
+    ) -> Result<RescanAddressesResponse, CallError> {
+        let path = "/v1/addresses/rescan";
+        let call = self
+            .command(Method::POST, path, Signers::one(identity))
+            .json(request);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// A page of the coins that no block has spent.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn list_utxos(
+        &self,
+        identity: &IdentitySecret,
+        after: Option<&str>,
+    ) -> Result<ListUtxosResponse, CallError> {
+        let mut call = Call::query("/v1/utxos", Some(Signers::one(identity)));
         call.query = query([("after", after.map(str::to_owned))]);
         self.carry_out(&call).await?.json()
     }

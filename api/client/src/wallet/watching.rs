@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use satpost_api_types::addresses::{
-    ImportAddressesResponse, WatchAddressesRequest, WatchEntry, WatchedAddress,
+    Birthday, ImportAddressesResponse, WatchAddressesRequest, WatchEntry, WatchedAddress,
+};
+use satpost_api_types::balance::{
+    BalanceResponse, ListUtxosResponse, RescanAddressesRequest, RescanAddressesResponse,
 };
 use satpost_api_types::transactions::{Block, Transaction};
 use satpost_domain::limits::ADDRESSES_PER_REQUEST_MAX;
@@ -73,6 +76,43 @@ impl Wallet {
             self.commit(draft)?;
         }
         Ok(added)
+    }
+
+    /// What the watched addresses have, and whether anything may be missing.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn get_balance(&self) -> Result<BalanceResponse, WalletError> {
+        self.registered()?;
+        Ok(self.http()?.get_balance(&self.identity, None).await?)
+    }
+
+    /// A page of the coins of the watched addresses, from the cursor of the page before.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn list_utxos(&self, after: Option<&str>) -> Result<ListUtxosResponse, WalletError> {
+        self.registered()?;
+        Ok(self.http()?.list_utxos(&self.identity, after).await?)
+    }
+
+    /// Has the history of watched addresses read from `birthday` on, 1 to 100 at a time. The same
+    /// again shows the progress.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn rescan_addresses(
+        &self,
+        addresses: &[String],
+        birthday: Birthday,
+    ) -> Result<RescanAddressesResponse, WalletError> {
+        self.registered()?;
+        let request = RescanAddressesRequest {
+            addresses: addresses.iter().cloned().map(WatchEntry::Address).collect(),
+            birthday,
+        };
+        let http = self.http()?;
+        Ok(http.rescan_addresses(&self.identity, &request).await?)
     }
 
     /// Lets the server watch addresses no longer.

@@ -1,7 +1,7 @@
 //! One event in a few words.
 
 use satpost_domain::WatchId;
-use satpost_domain::chain::{ChainEvent, ReplacedIn};
+use satpost_domain::chain::{ChainEvent, HistoryEvent, ReplacedIn};
 use satpost_domain::client::{ClientEvent, PushDeathReason};
 use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason};
 use satpost_domain::watchlist::{Birthday, WatchOptions};
@@ -131,6 +131,19 @@ pub(super) fn chain(event: &ChainEvent, address: &str) -> String {
             "transaction {txid} is in block {}: pays {} sat to {address}, takes {} sat from it",
             block.height, touch.received_sat, touch.spent_sat
         ),
+        ChainEvent::History(HistoryEvent::TransactionAmended { txid, touch, .. }) => format!(
+            "transaction {txid} takes {} sat from {address}, as is known now",
+            touch.spent_sat
+        ),
+        ChainEvent::History(HistoryEvent::CoinFound {
+            outpoint,
+            value_sat,
+            height,
+            ..
+        }) => format!(
+            "a coin of {value_sat} sat at {address} is known: output {} of {} in block {height}",
+            outpoint.vout, outpoint.txid
+        ),
         ChainEvent::TransactionUnconfirmed {
             txid,
             block,
@@ -179,6 +192,7 @@ pub(super) fn chain(event: &ChainEvent, address: &str) -> String {
         | ChainEvent::BlockDisconnected { .. }
         | ChainEvent::AuditPassed { .. }
         | ChainEvent::FeedGap { .. }
-        | ChainEvent::FeedRestored { .. } => "something happened on the chain".to_owned(),
+        | ChainEvent::FeedRestored { .. }
+        | ChainEvent::History(_) => "something happened on the chain".to_owned(),
     }
 }
