@@ -130,6 +130,20 @@ pub struct LimitsResponse {
     pub node_call_max_ms: u64,
     /// How often the watcher compares its tip and mempool with the node's.
     pub node_heartbeat_ms: u64,
+    /// How deep a coinbase is when the next block can spend it.
+    pub coinbase_maturity: u64,
+    /// How deep a transaction is when it is final, unless the operator says otherwise.
+    pub final_depth_default: u64,
+    /// The smallest final depth.
+    pub final_depth_min: u64,
+    /// The greatest final depth.
+    pub final_depth_max: u64,
+    /// How often everything that is remembered is compared with the node.
+    pub node_audit_ms: u64,
+    /// How long the notifications that belong to such a comparison may take to arrive.
+    pub node_audit_wait_ms: u64,
+    /// The shortest time between two searches of the mempool for newly watched scripts.
+    pub node_search_pause_ms: u64,
     /// How long a removal from the mempool waits for the transaction that took the place.
     pub node_removal_hold_ms: u64,
     /// The first wait after the node failed; it doubles up to `node_retry_max`.
