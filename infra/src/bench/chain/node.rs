@@ -1,7 +1,7 @@
 //! A regtest node of the benchmark's own, on free ports of loopback, ended when it is dropped.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,7 @@ impl Node {
             .stderr(Stdio::null())
             .spawn()
             .map_err(BenchError::io("run", program))?;
-        match connect(&mut child, &config.rpc_url, folder.join("regtest/.cookie")) {
+        match connect(&mut child, &config.rpc_url, &folder.join("regtest/.cookie")) {
             Ok(client) => Ok(Self {
                 child,
                 client,
@@ -106,7 +106,7 @@ pub(super) fn text(value: &Value) -> Result<String, BenchError> {
     })
 }
 
-fn connect(child: &mut Child, url: &str, cookie: PathBuf) -> Result<Client, BenchError> {
+fn connect(child: &mut Child, url: &str, cookie: &Path) -> Result<Client, BenchError> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         if let Ok(Some(status)) = child.try_wait() {
@@ -114,7 +114,7 @@ fn connect(child: &mut Child, url: &str, cookie: PathBuf) -> Result<Client, Benc
                 "it ended with {status}"
             )));
         }
-        let client = Client::new(url, Auth::CookieFile(cookie.clone())).ok();
+        let client = Client::new(url, Auth::CookieFile(cookie.to_owned())).ok();
         if let Some(client) = client.filter(|client| client.get_block_count().is_ok()) {
             return Ok(client);
         }
