@@ -1,6 +1,7 @@
 //! What the tests share: real counterparts of the server, started and stopped by the test itself.
 
 pub mod faulty_store;
+pub mod hooked_store;
 pub mod http_server;
 pub mod node;
 pub mod process;
