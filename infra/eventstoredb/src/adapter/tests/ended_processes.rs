@@ -104,6 +104,11 @@ async fn alive(payloads: &dyn PayloadStore) -> BTreeSet<PayloadId> {
     payloads.alive().await.unwrap().into_iter().collect()
 }
 
+async fn length(log: &dyn EventStore) -> usize {
+    let page = log.read_stream(&stream("a"), Revision(0), 100).await;
+    page.unwrap().events.len()
+}
+
 /// A process appends 0 and 1, and ends while it appends 2, which erases the payload of 1. Answers
 /// with the adapter of the next process and its payloads.
 async fn next_process_after(
@@ -161,7 +166,7 @@ async fn destroys_payloads_of_an_append_that_was_never_sent() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let folders = [first.path(), second.path()];
     let (log, payloads) = next_process_after(End::Stored, folders, &below).await;
-    assert_eq!(below.head().await.unwrap().major(), 2);
+    assert_eq!(length(&*below).await, 2);
     log.ready().await.unwrap();
     let gone = async {
         while alive(&*payloads).await != [0, 1].map(payload).into() {
@@ -183,11 +188,11 @@ async fn keeps_payloads_of_an_append_that_was_not_answered_and_erases_what_it_er
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let folders = [first.path(), second.path()];
     let (log, payloads) = next_process_after(End::Appended, folders, &below).await;
-    assert_eq!(below.head().await.unwrap().major(), 3);
+    assert_eq!(length(&*below).await, 3);
     log.ready().await.unwrap();
     assert_eq!(alive(&*payloads).await, [0, 2].map(payload).into());
     assert_eq!(log.inner.destroy_orphans().await, Ok(0));
     assert_eq!(append_last(&log).await, Ok(Revision(2)));
     assert_eq!(alive(&*payloads).await, [0, 2].map(payload).into());
-    assert_eq!(below.head().await.unwrap().major(), 3);
+    assert_eq!(length(&*below).await, 3);
 }
