@@ -2,6 +2,7 @@
 
 pub mod exchange;
 pub mod faulty_store;
+pub mod hooked_store;
 pub mod http_server;
 pub mod node;
 pub mod process;
