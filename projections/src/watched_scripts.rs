@@ -57,6 +57,8 @@ pub struct WatchedScripts {
     /// The further watchers of scripts that have some.
     shared: HashMap<Slot, Vec<Owner>>,
     lists: Lists,
+    /// Every depth that was wished for any script, also long ago: at most one for each depth.
+    depths_wished: BTreeSet<u32>,
     /// The height of the tip of the chain.
     tip_height: Option<u32>,
 }
@@ -102,6 +104,12 @@ impl WatchedScripts {
             depths.extend(options.depths.iter());
         }
         depths.into_iter()
+    }
+
+    /// Every depth at which somebody may want to hear of some transaction, ascending; those of
+    /// watchers who have gone are among them.
+    pub fn depths_wished(&self) -> impl Iterator<Item = u32> + '_ {
+        self.depths_wished.iter().copied()
     }
 
     /// What `client` wants to hear of the script with this hash, when it watches it.
@@ -237,6 +245,7 @@ impl WatchedScripts {
     }
 
     fn watch(&mut self, client: ClientId, id: WatchId, target: &WatchTarget, terms: Terms) {
+        self.depths_wished.extend(terms.options.depths.iter());
         let list = self.lists.find_or_add(client);
         let number = self.lists.at(list).next_number(id, &terms);
         let owner = Owner { list, number };
@@ -327,6 +336,7 @@ impl WatchedScripts {
             } => {}
             WatchlistEvent::WatchOptionsChanged { id, options, .. } => {
                 if let Some((list, number, _)) = self.lists.find_entry(&client, id) {
+                    self.depths_wished.extend(options.depths.iter());
                     self.lists.at_mut(list).change(number, options);
                 }
             }

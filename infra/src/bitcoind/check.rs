@@ -71,10 +71,7 @@ pub fn genesis(network: Network) -> BlockHash {
 ///
 /// # Errors
 /// [`Unfit`].
-pub async fn check(
-    rpc: &dyn NodeRpc,
-    network: Network,
-) -> Result<(NodeInfo, FeedQuality), Unfit> {
+pub async fn check(rpc: &dyn NodeRpc, network: Network) -> Result<(NodeInfo, FeedQuality), Unfit> {
     let info = rpc.info().await?;
     if rpc.block_hash(0).await? != Some(genesis(network)) {
         return Err(Unfit::WrongNetwork {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use satpost_domain::chain::BlockRef;
+use satpost_domain::limits::FINAL_DEPTH_DEFAULT;
 use satpost_domain::network::Network;
 use tokio::sync::watch;
 
@@ -16,11 +17,11 @@ use super::{quantile, synthetic};
 use crate::bench::BenchError;
 use crate::bench::bench_folder::{BenchFolder, discard};
 use crate::bench::report::Report;
-use crate::bitcoind::NodeStatus;
 use crate::bitcoind::block_stream::{Wanted, scan_blocks};
 use crate::bitcoind::check::genesis;
 use crate::bitcoind::follower::Follower;
 use crate::bitcoind::rpc::NodeRpc;
+use crate::bitcoind::{NodeMetrics, NodeStatus};
 
 /// How many blocks the slow way reads.
 const BASELINE_BLOCKS: usize = 10;
@@ -79,11 +80,15 @@ async fn catch_up(
 ) -> Result<f64, BenchError> {
     let run = folder.fresh()?;
     let server = Server::open(&run).await?;
+    let metrics = NodeMetrics::register(&prometheus::Registry::new());
+    let metrics = metrics.map_err(BenchError::of("the metrics"))?;
     let mut follower = Follower::new(
         Arc::clone(rpc),
         server.handler.clone(),
         Network::Regtest,
+        FINAL_DEPTH_DEFAULT,
         Arc::clone(&server.read_model),
+        metrics,
     );
     let of = || BenchError::of::<crate::bitcoind::follower::FollowError>("the follower");
     let height = chain.base;

@@ -18,7 +18,8 @@ use super::server::Server;
 use crate::bench::BenchError;
 use crate::bench::bench_folder::BenchFolder;
 use crate::bench::report::Report;
-use crate::bitcoind::{self, NodeStatus};
+use crate::bitcoind::backfill::LiveJoin;
+use crate::bitcoind::{self, NodeMetrics, NodeStatus};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many transactions of a block pay to watched scripts.
@@ -41,13 +42,17 @@ impl Live {
     pub(super) async fn start(node: &Node, folder: &mut BenchFolder) -> Result<Self, BenchError> {
         let mut server = Server::open(&folder.fresh()?).await?;
         let (sender, status) = watch::channel(NodeStatus::Connecting);
-        let announced = Announced::listen(&node.config().zmq_sequence)?;
+        let config = node.config();
+        let announced = Announced::listen(config.zmq_sequence.as_deref().unwrap_or_default())?;
+        let metrics = NodeMetrics::register(&prometheus::Registry::new());
+        let metrics = metrics.map_err(BenchError::of("the metrics"))?;
         server.tasks.spawn(bitcoind::run(
-            node.config(),
+            config,
             Arc::new(node.rpc()),
             server.handler.clone(),
             Arc::clone(&server.read_model),
-            sender,
+            (sender, metrics),
+            Arc::new(LiveJoin::default()),
             server.stop.clone(),
         ));
         let mut live = Self {
@@ -70,7 +75,7 @@ impl Live {
     /// Waits until this block is the tip in the log.
     async fn until_tip(&mut self, hash: &str) -> Result<Instant, BenchError> {
         let is_tip = |status: &NodeStatus| match status {
-            NodeStatus::Live { tip } => tip.hash.to_string() == hash,
+            NodeStatus::Live { tip, .. } => tip.hash.to_string() == hash,
             _ => false,
         };
         self.until(is_tip).await?;

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bitcoincore_rpc::{Auth, Client, RpcApi as _};
+use satpost_domain::limits::{FINAL_DEPTH_DEFAULT, NODE_AUDIT};
 use satpost_domain::network::Network;
 use serde_json::{Value, json};
 
@@ -48,8 +49,10 @@ impl Node {
             network: Network::Regtest,
             rpc_url: format!("http://127.0.0.1:{rpc}"),
             rpc_auth: NodeAuth::Cookie(folder.join("regtest/.cookie")),
-            zmq_sequence: format!("tcp://127.0.0.1:{sequence}"),
+            zmq_sequence: Some(format!("tcp://127.0.0.1:{sequence}")),
             zmq_rawtx: Some(format!("tcp://127.0.0.1:{rawtx}")),
+            final_depth: FINAL_DEPTH_DEFAULT,
+            audit_every: NODE_AUDIT,
         };
         let mut child = Command::new(program)
             .arg(format!("-datadir={}", folder.display()))

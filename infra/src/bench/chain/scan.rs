@@ -9,7 +9,7 @@ use bitcoin::Block;
 use bitcoin::consensus::encode::deserialize;
 use satpost_domain::ids::{CommandId, EventId, RequestDigest, WatchId};
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{WatchOptions, WatchlistEvent};
 use satpost_domain::{
     ClientId, Envelope, Metadata, Position, Revision, Sealed, StreamId, Timestamp,
 };
@@ -161,7 +161,8 @@ fn watched_event(number: u64) -> Envelope {
         },
         event: WatchlistEvent::AddressWatched {
             id: WatchId::new(id),
-            script: Sealed::Present(script.expect("a usual script can be watched")),
+            target: Sealed::Present(script.expect("a usual script can be watched").into()),
+            options: WatchOptions::default(),
             at,
         }
         .into(),

@@ -8,7 +8,9 @@ use satpost_commands::watch_addresses::watch_addresses;
 use satpost_commands::{CommandContext, Handler};
 use satpost_domain::ids::RequestDigest;
 use satpost_domain::limits::ADDRESSES_PER_REQUEST_MAX;
-use satpost_domain::script::Script;
+use satpost_domain::network::Network;
+use satpost_domain::script::{Script, ScriptSizeError};
+use satpost_domain::watchlist::{WatchBounds, WatchWish};
 use satpost_domain::{ClientId, CommandId};
 use satpost_projections::{ReadModel, runner};
 use tokio::task::JoinSet;
@@ -71,12 +73,14 @@ impl Server {
                 command_id: CommandId::new(id),
                 request_digest: RequestDigest::new(id),
             };
-            let scripts = numbers
-                .iter()
-                .map(|number| Script::new(script(*number).as_bytes()));
-            let scripts = scripts.collect::<Result<Vec<_>, _>>();
-            let scripts = scripts.map_err(BenchError::of("a script"))?;
-            let watched = watch_addresses(&self.handler, context, CLIENT, scripts)
+            let watches = numbers.iter().map(|number| {
+                let script = Script::new(script(*number).as_bytes())?;
+                Ok((script.into(), WatchWish::default()))
+            });
+            let watches = watches.collect::<Result<Vec<_>, ScriptSizeError>>();
+            let watches = watches.map_err(BenchError::of("a script"))?;
+            let bounds = WatchBounds::new(Network::Regtest, None);
+            let watched = watch_addresses(&self.handler, context, CLIENT, watches, bounds)
                 .await
                 .map_err(BenchError::of("watching"))?;
             if !self.read_model.wait_for(watched.position, PATIENCE).await {
