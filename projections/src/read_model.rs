@@ -16,6 +16,7 @@ use crate::projection::{Projection, SnapshotError};
 use crate::push_outbox::PushOutbox;
 use crate::stream_owner::mailbox_of;
 use crate::transaction_status::TransactionStatus;
+use crate::wake_board::WakeBoard;
 use crate::watched_scripts::WatchedScripts;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub struct ReadModel {
     writer: Mutex<()>,
     progress: watch::Sender<Progress>,
     arrivals: ArrivalBoard,
+    wakes: WakeBoard,
 }
 
 /// How far the projections have come.
@@ -211,6 +213,12 @@ impl ReadModel {
             &self.transaction_status,
             &self.push_outbox,
         ]
+    }
+
+    /// Which phones were woken and have not fetched yet; in memory only.
+    #[must_use]
+    pub const fn wakes(&self) -> &WakeBoard {
+        &self.wakes
     }
 
     /// Reads the client directory.

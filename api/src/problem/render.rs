@@ -84,6 +84,7 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         | Code::TtlOutOfBounds
         | Code::InvalidAddress
         | Code::InvalidPushTarget
+        | Code::PushKindUnavailable
         | Code::LimitExceeded => Level::DEBUG,
     }
 }

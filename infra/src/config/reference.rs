@@ -97,6 +97,47 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "How push services reach the operator (RFC 8292): a `mailto:` or `https:` URL.",
     ),
     (
+        "push.heartbeat_seconds",
+        None,
+        "How often every phone is woken without a cause, at a moment left to chance, so that a push says less; 0 for never, else at least 60. iPhones show such a wake-up unless the app hides it.",
+    ),
+    (
+        "push.apns.key_file",
+        None,
+        "The `.p8` file of the key at Apple. Without it no iPhone is woken.",
+    ),
+    ("push.apns.key_id", None, "The id of that key, 10 characters."),
+    (
+        "push.apns.team_id",
+        None,
+        "The id of the developer team, 10 characters.",
+    ),
+    (
+        "push.apns.topics",
+        None,
+        "The bundle ids of the apps that may be woken.",
+    ),
+    (
+        "push.apns.production_url",
+        None,
+        "Apple's service for apps from the store.",
+    ),
+    (
+        "push.apns.sandbox_url",
+        None,
+        "Apple's service for apps that are being developed.",
+    ),
+    (
+        "push.fcm.credentials_file",
+        None,
+        "The JSON file of a service account of the Firebase project. Without it nobody is woken through Google.",
+    ),
+    (
+        "push.fcm.url",
+        None,
+        "Google's service. Where access tokens are given stands in the credentials file.",
+    ),
+    (
         "eventstoredb.listen",
         Some("--eventstoredb-listen"),
         "Where the log is served over the protocol of EventStoreDB (KurrentDB), like `127.0.0.1:2113`; nowhere unless given. Loopback only: there is no authentication. Payloads are never served.",
