@@ -7,8 +7,6 @@
 mod breaker;
 mod heartbeat;
 mod pace;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

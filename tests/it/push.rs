@@ -215,7 +215,9 @@ async fn a_push_service_that_is_down_is_tried_again() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/push/1", listener.local_addr().unwrap());
     drop(listener);
-    let PushTarget::WebPush { p256dh, auth, .. } = setup.phone.target();
+    let PushTarget::WebPush { p256dh, auth, .. } = setup.phone.target() else {
+        panic!("the phone's target is one of Web Push");
+    };
     let target = PushTarget::web_push(endpoint, p256dh, auth).unwrap();
     let outcome = setup.notifier.push(&target, PushPayload::Wake).await;
     assert_eq!(outcome, PushOutcome::Unavailable(None));
