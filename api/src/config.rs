@@ -61,7 +61,10 @@ impl PushCredentials {
     pub fn kinds(&self) -> Vec<PushKind> {
         let apns = (!self.apns_topics.is_empty()).then_some(PushKind::Apns);
         let fcm = self.fcm.then_some(PushKind::Fcm);
-        [Some(PushKind::WebPush), apns, fcm].into_iter().flatten().collect()
+        [Some(PushKind::WebPush), apns, fcm]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 

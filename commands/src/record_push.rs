@@ -2,7 +2,9 @@
 
 use satpost_domain::client::{Client, ClientCommand, ClientError, PushDeathReason};
 use satpost_domain::hash::tagged_16;
-use satpost_domain::{ClientId, CommandId, Position, PushTargetId, RequestDigest, StreamId, Timestamp};
+use satpost_domain::{
+    ClientId, CommandId, Position, PushTargetId, RequestDigest, StreamId, Timestamp,
+};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};

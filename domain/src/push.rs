@@ -159,7 +159,8 @@ impl PushTarget {
     /// # Errors
     /// [`PushTargetError`].
     pub fn fcm(token: String) -> Result<Self, PushTargetError> {
-        let of_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_');
+        let of_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_');
         if token.is_empty() || token.len() > FCM_TOKEN_BYTES_MAX || !token.bytes().all(of_token) {
             return Err(PushTargetError::FcmTokenForm);
         }
@@ -237,7 +238,11 @@ mod tests {
     #[test]
     fn takes_device_tokens_of_any_length_within_the_bound() {
         for bytes in [1, 32, APNS_TOKEN_BYTES_MAX] {
-            let target = PushTarget::apns(vec![7; bytes], "com.example.Wallet-2".to_owned(), PRODUCTION);
+            let target = PushTarget::apns(
+                vec![7; bytes],
+                "com.example.Wallet-2".to_owned(),
+                PRODUCTION,
+            );
             assert_eq!(target.unwrap().kind(), PushKind::Apns);
         }
         for actual in [0, APNS_TOKEN_BYTES_MAX + 1] {
@@ -251,7 +256,14 @@ mod tests {
     #[test]
     fn refuses_a_topic_that_could_mean_something_else_in_a_header() {
         let long = "a".repeat(APNS_TOPIC_BYTES_MAX + 1);
-        for topic in ["", "com.example\r\nx: y", "com example", "com/example", "é", &long] {
+        for topic in [
+            "",
+            "com.example\r\nx: y",
+            "com example",
+            "com/example",
+            "é",
+            &long,
+        ] {
             assert_eq!(
                 PushTarget::apns(vec![7; 32], topic.to_owned(), PRODUCTION),
                 Err(PushTargetError::ApnsTopicForm),
@@ -283,7 +295,10 @@ mod tests {
         ];
         for target in targets {
             let shown = format!("{:?}", target.unwrap());
-            assert!(!shown.contains("secret") && !shown.contains("115"), "{shown}");
+            assert!(
+                !shown.contains("secret") && !shown.contains("115"),
+                "{shown}"
+            );
         }
     }
 }

@@ -154,11 +154,14 @@ impl Outbox {
         let mut after = None;
         while on_their_way.len() < IN_FLIGHT_MAX {
             let board = self.read_model.wakes();
-            let page = self.read_model.push_outbox().due_page(after, PAGE, |client, id, kind| {
-                let pace = book.paces.get(&(*client, id));
-                pace.is_none_or(|pace| pace.allows(kind, now))
-                    && (kind == DueKind::Verification || board.may_wake(client, now))
-            });
+            let page = self
+                .read_model
+                .push_outbox()
+                .due_page(after, PAGE, |client, id, kind| {
+                    let pace = book.paces.get(&(*client, id));
+                    pace.is_none_or(|pace| pace.allows(kind, now))
+                        && (kind == DueKind::Verification || board.may_wake(client, now))
+                });
             for due in page.due {
                 self.start(book, on_their_way, push_of(due), now);
             }
@@ -297,7 +300,8 @@ impl Outbox {
         });
         let owed = outbox.owed();
         drop(outbox);
-        self.metrics.waiting(owed, self.read_model.wakes().tidy(now));
+        self.metrics
+            .waiting(owed, self.read_model.wakes().tidy(now));
     }
 }
 

@@ -340,7 +340,10 @@ fn rate_limits(config: &Config) -> RateLimits {
 fn push_credentials(config: &Config) -> PushCredentials {
     let apns = &config.push.apns;
     PushCredentials {
-        apns_topics: apns.key_file.as_ref().map_or_else(Vec::new, |_| apns.topics.clone()),
+        apns_topics: apns
+            .key_file
+            .as_ref()
+            .map_or_else(Vec::new, |_| apns.topics.clone()),
         fcm: config.push.fcm.credentials_file.is_some(),
     }
 }
@@ -350,11 +353,20 @@ fn apns(config: &Config) -> anyhow::Result<Option<Apns>> {
     let Some(file) = &apns.key_file else {
         return Ok(None);
     };
-    let key = ApnsKey::new(read_secret(file)?.expose_secret(), &apns.key_id, &apns.team_id)
-        .with_context(|| format!("{} cannot be used", file.display()))?;
+    let key = ApnsKey::new(
+        read_secret(file)?.expose_secret(),
+        &apns.key_id,
+        &apns.team_id,
+    )
+    .with_context(|| format!("{} cannot be used", file.display()))?;
     let production = base_url(&apns.production_url)?;
     let sandbox = base_url(&apns.sandbox_url)?;
-    Ok(Some(Apns::new(key, production, sandbox, Arc::new(SystemClock))?))
+    Ok(Some(Apns::new(
+        key,
+        production,
+        sandbox,
+        Arc::new(SystemClock),
+    )?))
 }
 
 fn fcm(config: &Config, random: &SystemIds) -> anyhow::Result<Option<Fcm>> {
@@ -364,7 +376,12 @@ fn fcm(config: &Config, random: &SystemIds) -> anyhow::Result<Option<Fcm>> {
     let account = ServiceAccount::parse(read_secret(file)?.expose_secret())
         .with_context(|| format!("{} cannot be used", file.display()))?;
     let base = base_url(&config.push.fcm.url)?;
-    Ok(Some(Fcm::new(account, &base, Arc::new(SystemClock), random.clone())?))
+    Ok(Some(Fcm::new(
+        account,
+        &base,
+        Arc::new(SystemClock),
+        random.clone(),
+    )?))
 }
 
 fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {

@@ -41,7 +41,9 @@ impl WakeBoard {
     /// False while a wake-up is outstanding, and for [`PUSH_FETCH_GRACE`] after the fetch that answered it.
     #[must_use]
     pub fn may_wake(&self, client: &ClientId, now: Timestamp) -> bool {
-        self.lock().get(client).is_none_or(|phone| !phone.is_busy(now))
+        self.lock()
+            .get(client)
+            .is_none_or(|phone| !phone.is_busy(now))
     }
 
     /// A wake-up begins its way. Said before it is sent: the phone may fetch before the push service
@@ -134,7 +136,10 @@ mod tests {
         assert!(board.may_wake(&client(1), NOW));
         assert!(woken().may_wake(&client(1), NOW.plus(PUSH_TTL)));
         let earlier = Timestamp::from_millis(NOW.as_millis() - 1);
-        assert!(woken().may_wake(&client(1), earlier), "the clock was put back");
+        assert!(
+            woken().may_wake(&client(1), earlier),
+            "the clock was put back"
+        );
     }
 
     #[test]

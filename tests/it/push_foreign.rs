@@ -114,7 +114,11 @@ async fn a_push_service_from_npm_verifies_our_name_and_opens_our_wake_up() {
     let subscription = &service.ask("/subscribe", options).await["data"];
     let endpoint = subscription["endpoint"].as_str().unwrap();
     let keys = &subscription["keys"];
-    let target = PushTarget::web_push(endpoint.to_owned(), bytes(&keys["p256dh"]), bytes(&keys["auth"]));
+    let target = PushTarget::web_push(
+        endpoint.to_owned(),
+        bytes(&keys["p256dh"]),
+        bytes(&keys["auth"]),
+    );
     let target = target.unwrap();
     let outcome = notifier.push(&target, PushPayload::Wake).await;
     assert_eq!(outcome, PushOutcome::Accepted);
@@ -124,7 +128,10 @@ async fn a_push_service_from_npm_verifies_our_name_and_opens_our_wake_up() {
     let expected = String::from_utf8(wake()).unwrap();
     assert_eq!(received, &json!([expected]));
 
-    let expire = format!("/expire-subscription/{}", subscription["clientHash"].as_str().unwrap());
+    let expire = format!(
+        "/expire-subscription/{}",
+        subscription["clientHash"].as_str().unwrap()
+    );
     service.ask(&expire, json!({})).await;
     let outcome = notifier.push(&target, PushPayload::Wake).await;
     assert_eq!(outcome, PushOutcome::Invalid(None), "it answers 410");

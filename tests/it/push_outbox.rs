@@ -16,7 +16,9 @@ use satpost_event_store::EventStore;
 use satpost_event_store::memory::MemoryEventStore;
 use satpost_infra::outbox::OutboxSettings;
 use satpost_infra::push::http::base_url;
-use satpost_infra::push::{Apns, ApnsKey, Fcm, Guard, PushServices, ServiceAccount, Vapid, WebPush};
+use satpost_infra::push::{
+    Apns, ApnsKey, Fcm, Guard, PushServices, ServiceAccount, Vapid, WebPush,
+};
 use satpost_infra::system::SystemIds;
 use satpost_tests::apns_service::{self, ApnsService, KEY_ID, TEAM_ID, TOPIC};
 use satpost_tests::fcm_service::FcmService;
@@ -63,7 +65,9 @@ impl Setup {
 
     async fn until_woken(&self, times: usize) {
         let woken = || self.notifier.wakes().len() >= times;
-        self.stage.until(&format!("{times} wake-ups were sent"), woken).await;
+        self.stage
+            .until(&format!("{times} wake-ups were sent"), woken)
+            .await;
         assert_eq!(self.notifier.wakes().len(), times);
     }
 
@@ -79,7 +83,11 @@ impl Setup {
     }
 
     fn is_active(&self, client: &ClientId) -> bool {
-        self.stage.read_model.push_outbox().active_target(client).is_some()
+        self.stage
+            .read_model
+            .push_outbox()
+            .active_target(client)
+            .is_some()
     }
 
     fn metrics(&self) -> String {
@@ -142,7 +150,9 @@ async fn a_target_dies_of_refusals_in_a_row_only() {
     let mut setup = Setup::new().await;
     let client = setup.stage.client(1, target(1)).await;
     let refusals = usize::try_from(PUSH_REFUSALS_MAX).unwrap();
-    setup.notifier.answer_next_with(vec![PushOutcome::Refused; refusals - 1]);
+    setup
+        .notifier
+        .answer_next_with(vec![PushOutcome::Refused; refusals - 1]);
     setup.stage.message(1).await;
     for times in 1..=refusals {
         setup.until_woken(times).await;
@@ -156,7 +166,10 @@ async fn a_target_dies_of_refusals_in_a_row_only() {
         setup.later(HOUR);
         setup.until_woken(refusals + times).await;
     }
-    setup.stage.until("the target is dead", || !setup.is_active(&client)).await;
+    setup
+        .stage
+        .until("the target is dead", || !setup.is_active(&client))
+        .await;
 }
 
 #[tokio::test]
@@ -164,7 +177,9 @@ async fn a_target_dies_of_news_only_that_is_newer_than_it_is() {
     let mut setup = Setup::new().await;
     let before = setup.stage.clock.now();
     let client = setup.stage.client(1, target(1)).await;
-    setup.notifier.answer_next_with([PushOutcome::Invalid(Some(before))]);
+    setup
+        .notifier
+        .answer_next_with([PushOutcome::Invalid(Some(before))]);
     setup.stage.message(1).await;
     setup.until_woken(1).await;
     setup.later(HOUR);
@@ -174,9 +189,14 @@ async fn a_target_dies_of_news_only_that_is_newer_than_it_is() {
     setup.stage.fetch(&client);
     setup.later(HOUR);
     let now = setup.stage.clock.now();
-    setup.notifier.answer_next_with([PushOutcome::Invalid(Some(now))]);
+    setup
+        .notifier
+        .answer_next_with([PushOutcome::Invalid(Some(now))]);
     setup.stage.message(1).await;
-    setup.stage.until("the target is dead", || !setup.is_active(&client)).await;
+    setup
+        .stage
+        .until("the target is dead", || !setup.is_active(&client))
+        .await;
     setup.later(HOUR);
     setup.stays_woken(3).await;
 }
@@ -188,18 +208,25 @@ async fn a_push_service_in_trouble_is_left_alone_and_asked_by_one_push() {
     for number in 1..=clients {
         setup.stage.client(number, target(number)).await;
     }
-    setup.notifier.answer_always_with(PushOutcome::Unavailable(Some(HOUR)));
+    setup
+        .notifier
+        .answer_always_with(PushOutcome::Unavailable(Some(HOUR)));
     for number in 1..=clients {
         setup.stage.message(number).await;
     }
     let at_least = usize::try_from(PUSH_BREAKER_FAILURES).unwrap();
     let tried = || setup.notifier.wakes().len() >= at_least;
-    setup.stage.until("the service has failed often", tried).await;
+    setup
+        .stage
+        .until("the service has failed often", tried)
+        .await;
     tokio::time::sleep(QUIET).await;
     let failed = setup.notifier.wakes().len();
     assert!(failed <= usize::from(clients));
     assert!(
-        setup.metrics().contains(r#"satpost_push_services_left_alone{provider="fcm"} 1"#),
+        setup
+            .metrics()
+            .contains(r#"satpost_push_services_left_alone{provider="fcm"} 1"#),
         "{}",
         setup.metrics()
     );
@@ -219,7 +246,9 @@ async fn a_push_service_in_trouble_is_left_alone_and_asked_by_one_push() {
 async fn a_mistake_of_the_operator_costs_no_phone_its_target() {
     let mut setup = Setup::new().await;
     let client = setup.stage.client(1, target(1)).await;
-    setup.notifier.answer_next_with(vec![PushOutcome::Misconfigured; 3]);
+    setup
+        .notifier
+        .answer_next_with(vec![PushOutcome::Misconfigured; 3]);
     setup.stage.message(1).await;
     for times in 1..=4 {
         setup.until_woken(times).await;
@@ -241,7 +270,12 @@ async fn a_trigger_that_was_not_pushed_before_a_restart_is_pushed_after_it() {
 
     let setup = Setup::with(store.clone(), settings()).await;
     setup.until_woken(1).await;
-    setup.stage.until("it is recorded", || setup.stage.read_model.push_outbox().owed() == 0).await;
+    setup
+        .stage
+        .until("it is recorded", || {
+            setup.stage.read_model.push_outbox().owed() == 0
+        })
+        .await;
     drop(setup);
 
     let setup = Setup::with(store, settings()).await;
@@ -267,7 +301,10 @@ async fn a_heartbeat_wakes_without_a_cause_and_writes_nothing() {
         setup.later(HOUR);
         tokio::time::sleep(QUIET).await;
         setup.later(HOUR);
-        setup.stage.until("a heartbeat came", || setup.notifier.wakes().len() >= times).await;
+        setup
+            .stage
+            .until("a heartbeat came", || setup.notifier.wakes().len() >= times)
+            .await;
     }
     assert_eq!(setup.stage.read_model.position(), position);
 }
@@ -389,7 +426,11 @@ impl Providers {
 
     fn counts(&self) -> [usize; 3] {
         let google = self.google.messages().len();
-        [self.web_push.stored().len(), self.apple.seen().len(), google]
+        [
+            self.web_push.stored().len(),
+            self.apple.seen().len(),
+            google,
+        ]
     }
 }
 
@@ -427,31 +468,60 @@ async fn a_wake_up_is_the_same_bytes_whatever_the_cause() {
             }
         }
         wakes += 1;
-        let all = || providers.counts().iter().zip(codes).all(|(now, codes)| *now == codes + wakes);
+        let all = || {
+            providers
+                .counts()
+                .iter()
+                .zip(codes)
+                .all(|(now, codes)| *now == codes + wakes)
+        };
         stage.until("all three phones were woken", all).await;
         sealed.extend(providers.phone.receive_sealed(Duration::ZERO).await);
         clients.iter().for_each(|client| stage.fetch(client));
         moved += PUSH_FETCH_GRACE;
-        stage.clock.set_offset_ms(i64::try_from(moved.as_millis()).unwrap());
+        stage
+            .clock
+            .set_offset_ms(i64::try_from(moved.as_millis()).unwrap());
     }
     // And without a cause.
-    stage.clock.set_offset_ms(i64::try_from((48 * HOUR).as_millis()).unwrap());
+    stage
+        .clock
+        .set_offset_ms(i64::try_from((48 * HOUR).as_millis()).unwrap());
     tokio::time::sleep(QUIET).await;
-    stage.clock.set_offset_ms(i64::try_from((96 * HOUR).as_millis()).unwrap());
-    let beats = || providers.counts().iter().zip(codes).all(|(now, codes)| *now > codes + wakes);
+    stage
+        .clock
+        .set_offset_ms(i64::try_from((96 * HOUR).as_millis()).unwrap());
+    let beats = || {
+        providers
+            .counts()
+            .iter()
+            .zip(codes)
+            .all(|(now, codes)| *now > codes + wakes)
+    };
     stage.until("the heartbeat came to all three", beats).await;
     sealed.extend(providers.phone.receive_sealed(Duration::ZERO).await);
 
-    let opened: Vec<_> = sealed.iter().map(|body| (body.len(), providers.phone.open(body))).collect();
-    assert!(opened.len() > wakes && opened.iter().all(|one| *one == opened[0]), "{opened:?}");
+    let opened: Vec<_> = sealed
+        .iter()
+        .map(|body| (body.len(), providers.phone.open(body)))
+        .collect();
+    assert!(
+        opened.len() > wakes && opened.iter().all(|one| *one == opened[0]),
+        "{opened:?}"
+    );
     let headers = &providers.web_push.stored()[codes[0]..];
     assert!(headers.iter().all(|one| *one == headers[0]));
     let stable = |headers: &[(String, String)]| -> Vec<_> {
         let changing = ["apns-expiration"];
-        let kept = headers.iter().filter(|(name, _)| !changing.contains(&name.as_str()));
+        let kept = headers
+            .iter()
+            .filter(|(name, _)| !changing.contains(&name.as_str()));
         kept.cloned().collect()
     };
-    for seen in [&providers.apple.seen()[codes[1]..], &providers.google.messages()[codes[2]..]] {
+    for seen in [
+        &providers.apple.seen()[codes[1]..],
+        &providers.google.messages()[codes[2]..],
+    ] {
         for one in seen {
             assert_eq!((&one.path, &one.body), (&seen[0].path, &seen[0].body));
             assert_eq!(stable(&one.headers), stable(&seen[0].headers));

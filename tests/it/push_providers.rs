@@ -14,8 +14,8 @@ use satpost_infra::push::{Apns, ApnsKey, Fcm, ServiceAccount};
 use satpost_infra::system::SystemIds;
 use satpost_tests::apns_service::{self, ApnsService, KEY_ID, TEAM_ID, TOPIC};
 use satpost_tests::fcm_service::{self, FcmService};
-use satpost_tests::http2_service::{Reply, Seen};
 use satpost_tests::http_server::SettableClock;
+use satpost_tests::http2_service::{Reply, Seen};
 use serde_json::Value;
 
 const CODE: [u8; 16] = [0xab; 16];
@@ -84,7 +84,10 @@ async fn apple_takes_a_wake_up_that_says_nothing() {
     let header = |name| seen.header(name).unwrap();
     assert_eq!(seen.path, format!("/3/device/{}", "5a".repeat(32)));
     assert_eq!(header("apns-topic"), TOPIC);
-    assert_eq!((header("apns-push-type"), header("apns-priority")), ("alert", "10"));
+    assert_eq!(
+        (header("apns-push-type"), header("apns-priority")),
+        ("alert", "10")
+    );
     assert_eq!(header("apns-collapse-id"), "satpost");
     let expires = header("apns-expiration").parse::<u64>().unwrap();
     let expected = apple.clock.now().plus(PUSH_TTL).as_secs();
@@ -99,9 +102,19 @@ async fn apple_takes_a_wake_up_that_says_nothing() {
 async fn apple_carries_a_code_in_as_many_bytes_as_a_wake_up() {
     let apple = Apple::new().await;
     let target = iphone(ApnsEnvironment::Sandbox);
-    assert_eq!(apple.notifier.push(&target, code()).await, PushOutcome::Accepted);
-    assert_eq!(apple.notifier.push(&target, PushPayload::Wake).await, PushOutcome::Accepted);
-    assert_eq!(apple.production.seen(), [], "the sandbox is another service");
+    assert_eq!(
+        apple.notifier.push(&target, code()).await,
+        PushOutcome::Accepted
+    );
+    assert_eq!(
+        apple.notifier.push(&target, PushPayload::Wake).await,
+        PushOutcome::Accepted
+    );
+    assert_eq!(
+        apple.production.seen(),
+        [],
+        "the sandbox is another service"
+    );
     let seen = apple.sandbox.seen();
     let body: Value = serde_json::from_slice(&seen[0].body).unwrap();
     assert_eq!(read(&body), Push::Verification { code: CODE });
@@ -116,13 +129,23 @@ async fn apple_sees_one_connection_and_one_token_for_many_pushes() {
     }
     let tokens = apple.tokens();
     assert!(tokens.iter().all(|token| *token == tokens[0]));
-    assert!(apple.production.seen().iter().all(|seen| seen.connection == 0));
+    assert!(
+        apple
+            .production
+            .seen()
+            .iter()
+            .all(|seen| seen.connection == 0)
+    );
     apple.clock.set_offset_ms(49 * 60_000);
     apple.wake().await;
     assert_eq!(apple.tokens()[5], tokens[0]);
     apple.clock.set_offset_ms(51 * 60_000);
     assert_eq!(apple.wake().await, PushOutcome::Accepted);
-    assert_ne!(apple.tokens()[6], tokens[0], "Apple takes none older than an hour");
+    assert_ne!(
+        apple.tokens()[6],
+        tokens[0],
+        "Apple takes none older than an hour"
+    );
 }
 
 #[tokio::test]
@@ -147,16 +170,36 @@ async fn an_expired_token_at_apple_is_signed_anew_once() {
 async fn apples_refusals_have_their_meanings() {
     let apple = Apple::new().await;
     let since = Timestamp::from_millis(1_700_000_000_000);
-    let gone = |reason| Reply::new(410, format!(r#"{{"reason":"{reason}","timestamp":1700000000000}}"#));
+    let gone = |reason| {
+        Reply::new(
+            410,
+            format!(r#"{{"reason":"{reason}","timestamp":1700000000000}}"#),
+        )
+    };
     let later = Some(Duration::from_secs(17));
     for (reply, expected) in [
         (gone("Unregistered"), PushOutcome::Invalid(Some(since))),
         (gone("ExpiredToken"), PushOutcome::Invalid(Some(since))),
-        (apns_service::refusal(400, "BadDeviceToken"), PushOutcome::Invalid(None)),
-        (apns_service::refusal(400, "DeviceTokenNotForTopic"), PushOutcome::Invalid(None)),
-        (apns_service::refusal(400, "TopicDisallowed"), PushOutcome::Misconfigured),
-        (apns_service::refusal(403, "InvalidProviderToken"), PushOutcome::Misconfigured),
-        (apns_service::refusal(429, "TooManyRequests"), PushOutcome::Retry(None)),
+        (
+            apns_service::refusal(400, "BadDeviceToken"),
+            PushOutcome::Invalid(None),
+        ),
+        (
+            apns_service::refusal(400, "DeviceTokenNotForTopic"),
+            PushOutcome::Invalid(None),
+        ),
+        (
+            apns_service::refusal(400, "TopicDisallowed"),
+            PushOutcome::Misconfigured,
+        ),
+        (
+            apns_service::refusal(403, "InvalidProviderToken"),
+            PushOutcome::Misconfigured,
+        ),
+        (
+            apns_service::refusal(429, "TooManyRequests"),
+            PushOutcome::Retry(None),
+        ),
         (
             apns_service::refusal(429, "TooManyRequests").with_header("retry-after", "17"),
             PushOutcome::Retry(later),
@@ -165,12 +208,18 @@ async fn apples_refusals_have_their_meanings() {
             apns_service::refusal(429, "TooManyProviderTokenUpdates"),
             PushOutcome::Unavailable(None),
         ),
-        (apns_service::refusal(500, "InternalServerError"), PushOutcome::Unavailable(None)),
+        (
+            apns_service::refusal(500, "InternalServerError"),
+            PushOutcome::Unavailable(None),
+        ),
         (
             apns_service::refusal(503, "ServiceUnavailable").with_header("retry-after", "17"),
             PushOutcome::Unavailable(later),
         ),
-        (Reply::new(410, "x".repeat(100_000)), PushOutcome::Invalid(None)),
+        (
+            Reply::new(410, "x".repeat(100_000)),
+            PushOutcome::Invalid(None),
+        ),
     ] {
         let name = format!("{} {:.60}", reply.status, reply.body);
         assert_eq!(apple.outcome_of(reply).await, expected, "{name}");
@@ -194,7 +243,10 @@ async fn apple_knows_no_key_but_its_own() {
     let clock = Arc::new(SettableClock::default());
     let stranger = Apns::new(key, url.clone(), url, clock).unwrap();
     let target = iphone(ApnsEnvironment::Production);
-    assert_eq!(stranger.push(&target, PushPayload::Wake).await, PushOutcome::Misconfigured);
+    assert_eq!(
+        stranger.push(&target, PushPayload::Wake).await,
+        PushOutcome::Misconfigured
+    );
 }
 
 struct Google {
@@ -231,7 +283,10 @@ impl Google {
 async fn google_takes_a_wake_up_that_says_nothing() {
     let google = Google::new().await;
     assert_eq!(google.wake().await, PushOutcome::Accepted);
-    assert_eq!(google.notifier.push(&android(), code()).await, PushOutcome::Accepted);
+    assert_eq!(
+        google.notifier.push(&android(), code()).await,
+        PushOutcome::Accepted
+    );
     let seen = google.service.messages();
     let message = |index: usize| -> Value {
         let body: Value = serde_json::from_slice(&seen[index].body).unwrap();
@@ -252,7 +307,11 @@ async fn google_is_asked_for_one_token_by_many_pushes() {
     let google = Google::new().await;
     let pushes = (0..20).map(|_| google.wake());
     let outcomes = futures_util::future::join_all(pushes).await;
-    assert!(outcomes.iter().all(|outcome| *outcome == PushOutcome::Accepted));
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == PushOutcome::Accepted)
+    );
     assert_eq!(google.service.tokens(), 1);
     google.clock.set_offset_ms(54 * 60_000);
     google.wake().await;
@@ -271,7 +330,10 @@ async fn a_token_that_google_took_back_is_replaced_once() {
     assert_eq!(google.service.tokens(), 3);
     // The first 401 comes from a good token and the script, the second from the script alone.
     google.service.answer_next_with(Reply::new(401, "{}"));
-    assert_eq!(google.outcome_of(Reply::new(401, "{}")).await, PushOutcome::Misconfigured);
+    assert_eq!(
+        google.outcome_of(Reply::new(401, "{}")).await,
+        PushOutcome::Misconfigured
+    );
 }
 
 #[tokio::test]
@@ -280,14 +342,29 @@ async fn googles_refusals_have_their_meanings() {
     let later = Some(Duration::from_secs(17));
     let minute = Some(Duration::from_secs(60));
     for (reply, expected) in [
-        (fcm_service::refusal(404, "UNREGISTERED"), PushOutcome::Invalid(None)),
+        (
+            fcm_service::refusal(404, "UNREGISTERED"),
+            PushOutcome::Invalid(None),
+        ),
         (Reply::new(404, "{}"), PushOutcome::Misconfigured),
-        (fcm_service::refusal(400, "INVALID_ARGUMENT"), PushOutcome::Refused),
+        (
+            fcm_service::refusal(400, "INVALID_ARGUMENT"),
+            PushOutcome::Refused,
+        ),
         (Reply::new(400, "{}"), PushOutcome::Misconfigured),
-        (fcm_service::refusal(403, "SENDER_ID_MISMATCH"), PushOutcome::Refused),
+        (
+            fcm_service::refusal(403, "SENDER_ID_MISMATCH"),
+            PushOutcome::Refused,
+        ),
         (Reply::new(403, "{}"), PushOutcome::Misconfigured),
-        (fcm_service::refusal(401, "THIRD_PARTY_AUTH_ERROR"), PushOutcome::Misconfigured),
-        (fcm_service::refusal(429, "QUOTA_EXCEEDED"), PushOutcome::Unavailable(minute)),
+        (
+            fcm_service::refusal(401, "THIRD_PARTY_AUTH_ERROR"),
+            PushOutcome::Misconfigured,
+        ),
+        (
+            fcm_service::refusal(429, "QUOTA_EXCEEDED"),
+            PushOutcome::Unavailable(minute),
+        ),
         (
             fcm_service::refusal(429, "QUOTA_EXCEEDED").with_header("retry-after", "17"),
             PushOutcome::Unavailable(later),
@@ -296,7 +373,10 @@ async fn googles_refusals_have_their_meanings() {
             fcm_service::refusal(503, "UNAVAILABLE").with_header("retry-after", "17"),
             PushOutcome::Unavailable(later),
         ),
-        (fcm_service::refusal(500, "INTERNAL"), PushOutcome::Unavailable(None)),
+        (
+            fcm_service::refusal(500, "INTERNAL"),
+            PushOutcome::Unavailable(None),
+        ),
     ] {
         let name = format!("{} {:.200}", reply.status, reply.body);
         assert_eq!(google.outcome_of(reply).await, expected, "{name}");
@@ -343,12 +423,18 @@ async fn a_token_that_hardly_lives_is_used_for_half_its_life() {
 async fn a_provider_that_is_down_is_tried_again() {
     let apple = Apple::new().await;
     let google = Google::new().await;
-    let Apple { production, notifier, .. } = apple;
+    let Apple {
+        production,
+        notifier,
+        ..
+    } = apple;
     drop(production);
     let target = iphone(ApnsEnvironment::Production);
     let outcome = notifier.push(&target, PushPayload::Wake).await;
     assert_eq!(outcome, PushOutcome::Unavailable(None));
-    let Google { service, notifier, .. } = google;
+    let Google {
+        service, notifier, ..
+    } = google;
     drop(service);
     let outcome = notifier.push(&android(), PushPayload::Wake).await;
     assert_eq!(outcome, PushOutcome::Unavailable(None));

@@ -89,7 +89,10 @@ fn check(seen: &Seen) -> Result<(), (u16, &'static str)> {
     if seen.method != "POST" {
         return Err((405, "MethodNotAllowed"));
     }
-    let device = seen.path.strip_prefix("/3/device/").ok_or((404, "BadPath"))?;
+    let device = seen
+        .path
+        .strip_prefix("/3/device/")
+        .ok_or((404, "BadPath"))?;
     if device.len() != 64 || hex::decode(device).is_err() {
         return Err((400, "BadDeviceToken"));
     }
@@ -100,10 +103,16 @@ fn check(seen: &Seen) -> Result<(), (u16, &'static str)> {
     }
     let push_type = header("apns-push-type", "InvalidPushType")?;
     let priority = header("apns-priority", "BadPriority")?;
-    if !matches!((push_type, priority), ("alert", "10" | "5" | "1") | ("background", "5" | "1")) {
+    if !matches!(
+        (push_type, priority),
+        ("alert", "10" | "5" | "1") | ("background", "5" | "1")
+    ) {
         return Err((400, "BadPriority"));
     }
-    if header("apns-expiration", "BadExpirationDate")?.parse::<u64>().is_err() {
+    if header("apns-expiration", "BadExpirationDate")?
+        .parse::<u64>()
+        .is_err()
+    {
         return Err((400, "BadExpirationDate"));
     }
     if header("apns-collapse-id", "BadCollapseId")?.len() > 64 {
@@ -128,7 +137,11 @@ fn check_token(authorization: Option<&str>) -> Result<(), (u16, &'static str)> {
         && verified.0["kid"] == KEY_ID
         && verified.1["iss"] == TEAM_ID
         && verified.1["iat"].is_u64();
-    if good { Ok(()) } else { Err((403, "InvalidProviderToken")) }
+    if good {
+        Ok(())
+    } else {
+        Err((403, "InvalidProviderToken"))
+    }
 }
 
 /// The header and the claims, if the signature is that of the key.

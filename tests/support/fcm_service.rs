@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ring::signature::{
-    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey,
-};
+use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use crate::http2_service::{Http2Service, Reply, Seen};
@@ -113,7 +111,9 @@ impl FcmService {
     #[must_use]
     pub fn messages(&self) -> Vec<Seen> {
         let seen = self.service.seen();
-        seen.into_iter().filter(|seen| seen.path != "/token").collect()
+        seen.into_iter()
+            .filter(|seen| seen.path != "/token")
+            .collect()
     }
 }
 
@@ -141,7 +141,9 @@ fn give_token(seen: &Seen, state: &mut State) -> Result<Reply, Reply> {
     if seen.header("content-type") != Some("application/x-www-form-urlencoded") {
         return Err(bad("invalid_request"));
     }
-    let form: Vec<(String, String)> = url::form_urlencoded::parse(&seen.body).into_owned().collect();
+    let form: Vec<(String, String)> = url::form_urlencoded::parse(&seen.body)
+        .into_owned()
+        .collect();
     let [(grant, grant_type), (name, assertion)] = form.as_slice() else {
         return Err(bad("invalid_request"));
     };
@@ -181,7 +183,9 @@ fn take_message(seen: &Seen, state: &mut State) -> Result<Reply, Reply> {
         && message["notification"].is_null()
         && data.values().all(Value::is_string)
         && matches!(android["priority"].as_str(), Some("high" | "normal"))
-        && android["ttl"].as_str().is_some_and(|ttl| ttl.ends_with('s'))
+        && android["ttl"]
+            .as_str()
+            .is_some_and(|ttl| ttl.ends_with('s'))
         && android["collapse_key"].is_string();
     if !good {
         return Err(plain(400));
@@ -201,7 +205,9 @@ fn verify(assertion: &str) -> bool {
             && header["kid"] == KEY_ID
             && claims["iss"] == ACCOUNT
             && claims["scope"] == "https://www.googleapis.com/auth/firebase.messaging"
-            && claims["aud"].as_str().is_some_and(|aud| aud.ends_with("/token"))
+            && claims["aud"]
+                .as_str()
+                .is_some_and(|aud| aud.ends_with("/token"))
             && lifetime.is_some_and(|(exp, iat)| exp > iat && exp - iat <= 3_600)
     })
 }

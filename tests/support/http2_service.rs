@@ -88,7 +88,9 @@ impl Http2Service {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("loopback has a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
+        let address = listener
+            .local_addr()
+            .expect("a bound listener has an address");
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let accepting = tokio::spawn(accept(listener, Arc::new(decide), Arc::clone(&seen)));
         Self {
@@ -126,18 +128,18 @@ async fn accept(listener: TcpListener, decide: Arc<Decide>, seen: Arc<Mutex<Vec<
     // The connections end with this task.
     let mut serving = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        serving.spawn(serve(stream, connection, Arc::clone(&decide), Arc::clone(&seen)));
+        serving.spawn(serve(
+            stream,
+            connection,
+            Arc::clone(&decide),
+            Arc::clone(&seen),
+        ));
         connection += 1;
     }
 }
 
 /// Anything but HTTP/2 ends the connection at once.
-async fn serve(
-    stream: TcpStream,
-    number: usize,
-    decide: Arc<Decide>,
-    seen: Arc<Mutex<Vec<Seen>>>,
-) {
+async fn serve(stream: TcpStream, number: usize, decide: Arc<Decide>, seen: Arc<Mutex<Vec<Seen>>>) {
     let Ok(mut connection) = server::handshake(stream).await else {
         return;
     };
@@ -171,7 +173,10 @@ async fn answer(
     });
     let request = Seen {
         method: head.method.to_string(),
-        path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+        path: head
+            .uri
+            .path_and_query()
+            .map_or_else(String::new, ToString::to_string),
         headers: headers.collect(),
         body,
         connection,

@@ -59,7 +59,9 @@ impl Ntfy {
             .spawn()
             .expect("ntfy can be started; run: scripts/ntfy");
         // Fails when another test of this process was faster, which is as good.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let server = Self {
             process,
             address,

@@ -7,17 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use satpost_commands::ports::{Clock as _, EventLog as _, Expected, NewEvent, Notifier, PushOutcome, PushPayload};
+use satpost_commands::ports::{
+    Clock as _, EventLog as _, Expected, NewEvent, Notifier, PushOutcome, PushPayload,
+};
 use satpost_commands::testing::context;
-use satpost_commands::{Handler, register_client, send_message, set_push_target, verify_push_target, watch_addresses};
+use satpost_commands::{
+    Handler, register_client, send_message, set_push_target, verify_push_target, watch_addresses,
+};
 use satpost_domain::chain::ChainEvent;
 use satpost_domain::network::Network;
 use satpost_domain::push::PushTarget;
+use satpost_domain::script::Script;
 use satpost_domain::{
     ClientId, CommandId, Event, EventId, MessagingKey, Metadata, Position, RequestDigest, Revision,
     StreamId,
 };
-use satpost_domain::script::Script;
 use satpost_event_store::EventStore;
 use satpost_infra::event_log::StoredEventLog;
 use satpost_infra::outbox::{Outbox, OutboxSettings};
@@ -100,7 +104,8 @@ impl OutboxStage {
         register_client::register_client(handler, context(self.number()), client, key)
             .await
             .expect("a new client");
-        let pending = set_push_target::set_push_target(handler, context(self.number()), client, target);
+        let pending =
+            set_push_target::set_push_target(handler, context(self.number()), client, target);
         let pending = pending.await.expect("a client can be woken");
         self.see(pending.position).await;
         let code = {
@@ -146,7 +151,8 @@ impl OutboxStage {
     /// When the log does not take it.
     pub async fn chain(&self, events: Vec<ChainEvent>) {
         let events = events.into_iter().map(Event::from).collect();
-        self.append(&StreamId::chain(Network::Regtest), events).await;
+        self.append(&StreamId::chain(Network::Regtest), events)
+            .await;
     }
 
     /// The client fetches.
@@ -192,8 +198,11 @@ impl OutboxStage {
                 payload: None,
             }
         });
-        let appended = self.log.append(stream, expected, events.collect(), Vec::new());
-        self.see(appended.await.expect("the log takes it").position).await;
+        let appended = self
+            .log
+            .append(stream, expected, events.collect(), Vec::new());
+        self.see(appended.await.expect("the log takes it").position)
+            .await;
     }
 
     async fn see(&self, position: Position) {
@@ -265,7 +274,10 @@ impl Notifier for RecordingNotifier {
             state.pushes.push((target.clone(), payload));
             if is_wake {
                 let next = state.next.pop_front();
-                (state.stalls, next.or(state.always).unwrap_or(PushOutcome::Accepted))
+                (
+                    state.stalls,
+                    next.or(state.always).unwrap_or(PushOutcome::Accepted),
+                )
             } else {
                 (false, PushOutcome::Accepted)
             }

@@ -66,8 +66,8 @@ fn push_target(
             topic,
             environment,
         } => {
-            let token = hex::decode(token)
-                .map_err(|_| unusable("an APNs device token is hexadecimal"))?;
+            let token =
+                hex::decode(token).map_err(|_| unusable("an APNs device token is hexadecimal"))?;
             let target = PushTarget::apns(token, topic.clone(), apns_environment(environment))?;
             if !credentials.apns_topics.contains(&topic) {
                 return Err(unavailable(

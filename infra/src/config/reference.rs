@@ -106,7 +106,11 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         None,
         "The `.p8` file of the key at Apple. Without it no iPhone is woken.",
     ),
-    ("push.apns.key_id", None, "The id of that key, 10 characters."),
+    (
+        "push.apns.key_id",
+        None,
+        "The id of that key, 10 characters.",
+    ),
     (
         "push.apns.team_id",
         None,

@@ -27,7 +27,8 @@ impl Provider {
     pub(super) fn of(target: &PushTarget) -> Self {
         match target {
             PushTarget::WebPush { endpoint, .. } => Self::WebPush(
-                Url::parse(endpoint).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization()),
+                Url::parse(endpoint)
+                    .map_or_else(|_| String::new(), |url| url.origin().ascii_serialization()),
             ),
             PushTarget::Apns { environment, .. } => Self::Apns(*environment),
             PushTarget::Fcm { .. } => Self::Fcm,
@@ -112,7 +113,8 @@ impl Breakers {
     fn trouble(&mut self, provider: &Provider, now: Timestamp, pause: Duration, failures: u32) {
         if self.troubled.len() >= PUSH_BREAKERS_MAX && !self.troubled.contains_key(provider) {
             // Phones choose their push services. Whoever is forgotten here fails again.
-            self.troubled.retain(|_, trouble| trouble.closed_until > now);
+            self.troubled
+                .retain(|_, trouble| trouble.closed_until > now);
             if self.troubled.len() >= PUSH_BREAKERS_MAX {
                 return;
             }
@@ -146,7 +148,10 @@ mod tests {
         assert!(breakers.admit(&Provider::Fcm, NOW).is_err());
         assert_eq!(breakers.closed(PushKind::Fcm), 1);
         let apns = Provider::Apns(ApnsEnvironment::Production);
-        assert!(breakers.admit(&apns, NOW).is_ok(), "others are not in trouble");
+        assert!(
+            breakers.admit(&apns, NOW).is_ok(),
+            "others are not in trouble"
+        );
     }
 
     #[test]
@@ -154,7 +159,10 @@ mod tests {
         let mut breakers = closed();
         let later = NOW.plus(PAUSE);
         assert!(breakers.admit(&Provider::Fcm, later).is_ok());
-        assert!(breakers.admit(&Provider::Fcm, later).is_err(), "the second waits");
+        assert!(
+            breakers.admit(&Provider::Fcm, later).is_err(),
+            "the second waits"
+        );
         breakers.fails(&Provider::Fcm, later, PAUSE);
         assert!(breakers.admit(&Provider::Fcm, later).is_err());
         let later = later.plus(PAUSE);

@@ -67,7 +67,9 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3_600);
 
     fn clients() -> Vec<ClientId> {
-        (1..=4).map(|byte| ClientId::from_stored([byte; 32])).collect()
+        (1..=4)
+            .map(|byte| ClientId::from_stored([byte; 32]))
+            .collect()
     }
 
     #[test]
@@ -83,7 +85,10 @@ mod tests {
             }
         }
         let minutes: Vec<_> = woken.iter().map(|(minute, _)| *minute).collect();
-        assert_eq!(minutes, [0, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150, 165]);
+        assert_eq!(
+            minutes,
+            [0, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150, 165]
+        );
         for round in woken.chunks(4) {
             let clients_of_round: Vec<_> = round.iter().map(|(_, client)| *client).collect();
             assert_eq!(clients_of_round, clients());

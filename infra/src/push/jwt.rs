@@ -25,7 +25,9 @@ pub(super) fn rs256(
     let signed = signing_input(header, claims);
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(&RSA_PKCS1_SHA256, random, signed.as_bytes(), &mut signature)
-        .expect("the signature has the length of the modulus, and the key was checked when it was read");
+        .expect(
+            "the signature has the length of the modulus, and the key was checked when it was read",
+        );
     with_signature(signed, &signature)
 }
 

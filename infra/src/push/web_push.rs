@@ -10,9 +10,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Response, StatusCode, redirect};
 use satpost_commands::ports::{Clock, Notifier, PushOutcome, PushPayload};
 use satpost_domain::Timestamp;
-use satpost_domain::limits::{
-    PUSH_CONNECT_TIMEOUT, PUSH_REPLY_BYTES_MAX, PUSH_TIMEOUT, PUSH_TTL,
-};
+use satpost_domain::limits::{PUSH_CONNECT_TIMEOUT, PUSH_REPLY_BYTES_MAX, PUSH_TIMEOUT, PUSH_TTL};
 use satpost_domain::push::PushTarget;
 
 use crate::system::SystemIds;

@@ -53,7 +53,10 @@ pub(crate) async fn verify_push_target(
         output.show("the push target is active", &json!({ "push": "active" }));
         return Ok(ExitCode::SUCCESS);
     }
-    output.show("that push is a wake-up and no code", &json!({ "push": "pending" }));
+    output.show(
+        "that push is a wake-up and no code",
+        &json!({ "push": "pending" }),
+    );
     Ok(ExitCode::from(exit::NOTHING))
 }
 

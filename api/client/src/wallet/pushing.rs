@@ -75,9 +75,7 @@ impl Wallet {
         target: &SetPushTargetRequest,
     ) -> Result<(), WalletError> {
         self.registered()?;
-        self.http()?
-            .set_push_target(&self.identity, target)
-            .await?;
+        self.http()?.set_push_target(&self.identity, target).await?;
         // The server keeps one target; a subscription of before wakes nobody any more.
         self.keep_push(None)
     }

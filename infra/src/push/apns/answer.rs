@@ -40,7 +40,11 @@ pub(super) fn meaning(status: u16, after: Option<Duration>, body: &[u8]) -> Answ
         _ => {
             let known = KNOWN.contains(&reason);
             let reason = if known { reason } else { "unknown" };
-            tracing::error!(push.status = status, push.reason = reason, "Apple refuses our pushes");
+            tracing::error!(
+                push.status = status,
+                push.reason = reason,
+                "Apple refuses our pushes"
+            );
             PushOutcome::Misconfigured
         }
     })
@@ -78,18 +82,50 @@ mod tests {
         let since = Some(Timestamp::from_millis(1_700_000_000_000));
         for (status, body, expected) in [
             (200, "", PushOutcome::Accepted),
-            (400, r#"{"reason":"BadDeviceToken"}"#, PushOutcome::Invalid(None)),
-            (400, r#"{"reason":"DeviceTokenNotForTopic"}"#, PushOutcome::Invalid(None)),
-            (400, r#"{"reason":"TopicDisallowed"}"#, PushOutcome::Misconfigured),
+            (
+                400,
+                r#"{"reason":"BadDeviceToken"}"#,
+                PushOutcome::Invalid(None),
+            ),
+            (
+                400,
+                r#"{"reason":"DeviceTokenNotForTopic"}"#,
+                PushOutcome::Invalid(None),
+            ),
+            (
+                400,
+                r#"{"reason":"TopicDisallowed"}"#,
+                PushOutcome::Misconfigured,
+            ),
             (400, r#"{"reason":"BadTopic"}"#, PushOutcome::Misconfigured),
-            (400, r#"{"reason":"PayloadEmpty"}"#, PushOutcome::Misconfigured),
-            (400, r#"{"reason":"IdleTimeout"}"#, PushOutcome::Retry(after)),
+            (
+                400,
+                r#"{"reason":"PayloadEmpty"}"#,
+                PushOutcome::Misconfigured,
+            ),
+            (
+                400,
+                r#"{"reason":"IdleTimeout"}"#,
+                PushOutcome::Retry(after),
+            ),
             (400, "", PushOutcome::Misconfigured),
-            (403, r#"{"reason":"InvalidProviderToken"}"#, PushOutcome::Misconfigured),
-            (403, r#"{"reason":"MissingProviderToken"}"#, PushOutcome::Misconfigured),
+            (
+                403,
+                r#"{"reason":"InvalidProviderToken"}"#,
+                PushOutcome::Misconfigured,
+            ),
+            (
+                403,
+                r#"{"reason":"MissingProviderToken"}"#,
+                PushOutcome::Misconfigured,
+            ),
             (403, r#"{"reason":"Forbidden"}"#, PushOutcome::Misconfigured),
             (404, r#"{"reason":"BadPath"}"#, PushOutcome::Misconfigured),
-            (405, r#"{"reason":"MethodNotAllowed"}"#, PushOutcome::Misconfigured),
+            (
+                405,
+                r#"{"reason":"MethodNotAllowed"}"#,
+                PushOutcome::Misconfigured,
+            ),
             (
                 410,
                 r#"{"reason":"Unregistered","timestamp":1700000000000}"#,
@@ -101,16 +137,36 @@ mod tests {
                 PushOutcome::Invalid(since),
             ),
             (410, "no json", PushOutcome::Invalid(None)),
-            (413, r#"{"reason":"PayloadTooLarge"}"#, PushOutcome::Misconfigured),
-            (429, r#"{"reason":"TooManyRequests"}"#, PushOutcome::Retry(after)),
+            (
+                413,
+                r#"{"reason":"PayloadTooLarge"}"#,
+                PushOutcome::Misconfigured,
+            ),
+            (
+                429,
+                r#"{"reason":"TooManyRequests"}"#,
+                PushOutcome::Retry(after),
+            ),
             (
                 429,
                 r#"{"reason":"TooManyProviderTokenUpdates"}"#,
                 PushOutcome::Unavailable(after),
             ),
-            (500, r#"{"reason":"InternalServerError"}"#, PushOutcome::Unavailable(after)),
-            (503, r#"{"reason":"ServiceUnavailable"}"#, PushOutcome::Unavailable(after)),
-            (503, r#"{"reason":"Shutdown"}"#, PushOutcome::Unavailable(after)),
+            (
+                500,
+                r#"{"reason":"InternalServerError"}"#,
+                PushOutcome::Unavailable(after),
+            ),
+            (
+                503,
+                r#"{"reason":"ServiceUnavailable"}"#,
+                PushOutcome::Unavailable(after),
+            ),
+            (
+                503,
+                r#"{"reason":"Shutdown"}"#,
+                PushOutcome::Unavailable(after),
+            ),
             (307, "", PushOutcome::Misconfigured),
         ] {
             let found = meaning(status, after, body.as_bytes());

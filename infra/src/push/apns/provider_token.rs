@@ -41,7 +41,8 @@ impl ApnsKey {
     /// # Errors
     /// [`ApnsKeyError`].
     pub fn new(pem: &str, key_id: &str, team_id: &str) -> Result<Self, ApnsKeyError> {
-        let is_id = |id: &str| id.len() == ID_BYTES && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_id =
+            |id: &str| id.len() == ID_BYTES && id.bytes().all(|b| b.is_ascii_alphanumeric());
         if !is_id(key_id) {
             return Err(ApnsKeyError::Id("push.apns.key_id"));
         }
@@ -105,7 +106,8 @@ impl ProviderToken {
     /// Another token than `expired`; nothing when that one is so young that Apple would take another
     /// one as badly.
     pub(super) fn renew(&self, expired: &str, now: Timestamp) -> Option<String> {
-        let keep = |signed: &Signed| signed.token != expired || signed.is_younger_than(KEPT_FOR, now);
+        let keep =
+            |signed: &Signed| signed.token != expired || signed.is_younger_than(KEPT_FOR, now);
         let (token, _) = self.token(now, keep);
         (token != expired).then_some(token)
     }
@@ -168,7 +170,11 @@ mod tests {
         let second = token.renew(&first, minutes(20)).unwrap();
         assert_ne!(first, second);
         let for_another = token.renew(&first, minutes(20));
-        assert_eq!(for_another, Some(second.clone()), "somebody else was faster");
+        assert_eq!(
+            for_another,
+            Some(second.clone()),
+            "somebody else was faster"
+        );
         assert_eq!(token.renew(&second, minutes(21)), None);
     }
 
@@ -183,6 +189,9 @@ mod tests {
             error("", "ABCDE12345", "TEAM 67890"),
             ApnsKeyError::Id("push.apns.team_id")
         );
-        assert_eq!(error("no key", "ABCDE12345", "TEAM567890"), ApnsKeyError::Key);
+        assert_eq!(
+            error("no key", "ABCDE12345", "TEAM567890"),
+            ApnsKeyError::Key
+        );
     }
 }

@@ -68,7 +68,11 @@ fn misconfigured(status: u16, code: &str) -> PushOutcome {
         known @ ("THIRD_PARTY_AUTH_ERROR" | "INVALID_ARGUMENT" | "UNREGISTERED") => known,
         _ => "unknown",
     };
-    tracing::error!(push.status = status, push.reason = code, "Google refuses our pushes");
+    tracing::error!(
+        push.status = status,
+        push.reason = code,
+        "Google refuses our pushes"
+    );
     PushOutcome::Misconfigured
 }
 
