@@ -8,6 +8,7 @@ mod log_tools;
 mod moves;
 mod process;
 mod push;
+mod push_constant;
 mod push_foreign;
 mod push_outbox;
 mod push_providers;
