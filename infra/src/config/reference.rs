@@ -201,16 +201,21 @@ fn pointer(key: &str) -> String {
 mod tests {
     use super::*;
 
+    fn name_keys(name: &str, value: &serde_json::Value, keys: &mut Vec<String>) {
+        let Some(section) = value.as_object() else {
+            keys.push(name.trim_start_matches('.').to_owned());
+            return;
+        };
+        for (key, value) in section {
+            name_keys(&format!("{name}.{key}"), value, keys);
+        }
+    }
+
     #[test]
     fn the_reference_names_every_key() {
         let defaults = serde_json::to_value(Config::default()).unwrap();
         let mut keys = Vec::new();
-        for (name, value) in defaults.as_object().unwrap() {
-            match value.as_object() {
-                Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
-                None => keys.push(name.clone()),
-            }
-        }
+        name_keys("", &defaults, &mut keys);
         keys.sort();
         let mut documented: Vec<_> = KEYS.iter().map(|(key, ..)| (*key).to_owned()).collect();
         documented.sort();

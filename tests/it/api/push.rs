@@ -168,10 +168,9 @@ async fn a_fetch_ends_the_time_in_which_a_phone_counts_as_woken() {
     let stranger = Wallet::registered(2, &server).await;
     let client = ClientId::from_stored(wallet.identity.bytes());
     let wakes = server.read_model.wakes();
-    let messages = || wallet.query("/v1/messages");
-    let transactions = || Request::query("/v1/transactions", &wallet.identity);
-    let fetches: [&dyn Fn() -> Request<'_>; 2] = [&messages, &transactions];
-    for fetch in fetches {
+    let messages = wallet.query("/v1/messages");
+    let transactions = Request::query("/v1/transactions", &wallet.identity);
+    for fetch in [messages, transactions] {
         wakes.wake(client, server.now());
         let seen = stranger.query("/v1/messages").send(&server).await;
         assert_eq!(seen.status.as_u16(), 200);
@@ -180,7 +179,7 @@ async fn a_fetch_ends_the_time_in_which_a_phone_counts_as_woken() {
             !wakes.may_wake(&client, later),
             "nobody fetches for another"
         );
-        assert_eq!(fetch().send(&server).await.status.as_u16(), 200);
+        assert_eq!(fetch.send(&server).await.status.as_u16(), 200);
         let later = server.now().plus(PUSH_FETCH_GRACE * 2);
         assert!(wakes.may_wake(&client, later));
     }
