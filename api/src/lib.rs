@@ -29,7 +29,7 @@ mod spotbit;
 pub mod state;
 mod unread_body;
 
-pub use config::{ApiConfig, Rate, RateLimits};
+pub use config::{ApiConfig, PushCredentials, Rate, RateLimits};
 pub use ports::ApiPorts;
 pub use server::{Listeners, run};
 pub use state::ApiState;

@@ -316,6 +316,11 @@ impl From<PushTargetError> for ApiError {
             PushTargetError::EndpointSize { .. } => {
                 problem.with_limit(limits::PUSH_ENDPOINT_BYTES_MAX)
             }
+            PushTargetError::ApnsTokenSize { .. } => {
+                problem.with_limit(limits::APNS_TOKEN_BYTES_MAX)
+            }
+            PushTargetError::ApnsTopicForm => problem.with_limit(limits::APNS_TOPIC_BYTES_MAX),
+            PushTargetError::FcmTokenForm => problem.with_limit(limits::FCM_TOKEN_BYTES_MAX),
             PushTargetError::KeyForm => problem,
         }
     }

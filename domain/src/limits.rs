@@ -143,6 +143,27 @@ pub const PUSH_TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// How many push services' tokens are remembered.
 pub const PUSH_TOKENS_CACHED_MAX: usize = 256;
 
+// Push: Apple and Google.
+/// The longest APNs device token, in bytes. Today it has 32; Apple asks not to rely on that.
+pub const APNS_TOKEN_BYTES_MAX: usize = 128;
+/// The longest APNs topic (the bundle id of an app), in bytes.
+pub const APNS_TOPIC_BYTES_MAX: usize = 155;
+/// The longest FCM registration token, in bytes. Today it has about 160; Google names no bound.
+pub const FCM_TOKEN_BYTES_MAX: usize = 1_024;
+
+// Push: the pace of the outbox.
+/// How often a push service may refuse a target for good, in a row, until it is dead: a clock that is
+/// wrong for an hour must not cost every phone its target.
+pub const PUSH_REFUSALS_MAX: u32 = 3;
+/// How many failures in a row make the outbox leave a push service alone for a while.
+pub const PUSH_BREAKER_FAILURES: u32 = 5;
+/// How many push services in trouble are remembered: phones choose theirs.
+pub const PUSH_BREAKERS_MAX: usize = 1_024;
+/// How long after a fetch a phone is left to work before it is woken again.
+pub const PUSH_FETCH_GRACE: Duration = Duration::from_secs(3);
+/// The shortest interval of the heartbeat, when it is on.
+pub const PUSH_HEARTBEAT_MIN: Duration = Duration::from_secs(60);
+
 /// How many commands of a stream are remembered for a repeat.
 pub const COMMANDS_REMEMBERED_MAX: usize = 1_024;
 /// How often a command is decided again after another writer was faster.

@@ -6,7 +6,7 @@
 //!   [`coins`], [`push_outbox`]: the projections. Each can be rebuilt alone.
 //! - [`script_table`]: what watched scripts are kept in.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
-//! - [`arrivals`]: who waits for a message.
+//! - [`arrivals`]: who waits for a message; [`wake_board`]: whose phone was woken and has not fetched.
 //! - [`runner`]: catch-up and follow; rebuild is the same from an empty state.
 
 pub mod arrivals;
@@ -25,6 +25,7 @@ mod stream_owner;
 #[cfg(test)]
 mod test_log;
 pub mod transaction_status;
+pub mod wake_board;
 pub mod watched_scripts;
 
 pub use projection::Projection;

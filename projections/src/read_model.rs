@@ -18,6 +18,7 @@ use crate::projection::{Projection, SnapshotError};
 use crate::push_outbox::PushOutbox;
 use crate::stream_owner::mailbox_of;
 use crate::transaction_status::TransactionStatus;
+use crate::wake_board::WakeBoard;
 use crate::watched_scripts::WatchedScripts;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub struct ReadModel {
     progress: watch::Sender<Progress>,
     watch_list_changes: AtomicU64,
     arrivals: ArrivalBoard,
+    wakes: WakeBoard,
 }
 
 /// How far the projections have come.
@@ -218,6 +220,12 @@ impl ReadModel {
             &self.coins,
             &self.push_outbox,
         ]
+    }
+
+    /// Which phones were woken and have not fetched yet; in memory only.
+    #[must_use]
+    pub const fn wakes(&self) -> &WakeBoard {
+        &self.wakes
     }
 
     /// Reads the client directory.

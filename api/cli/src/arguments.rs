@@ -161,14 +161,15 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Be woken through a push service (RFC 8030)
-    SetPushTarget {
-        /// The push service
-        #[arg(long, value_name = "URL")]
-        service: String,
-        /// How long to wait for the server's code
-        #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-        timeout: Duration,
+    /// Be woken through a push service (RFC 8030), or wake a phone through Apple or Google
+    #[command(
+        after_help = "Examples:\n  satpost set-push-target --service https://push.example\n  satpost set-push-target --fcm-token cX9…   then: satpost verify-push-target CONTENT"
+    )]
+    SetPushTarget(SetPushTargetArguments),
+    /// Give the server the code that came to a phone through Apple or Google
+    VerifyPushTarget {
+        /// The field `satpost` of the push
+        content: String,
     },
     /// Wait until the server wakes this wallet; exit code 6 when it does not
     WaitForWake {
@@ -291,6 +292,30 @@ pub(crate) struct ListTransactionsArguments {
     /// Stop following after this time
     #[arg(long, value_name = "SECONDS", requires = "follow", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+}
+
+/// Where to be woken: one of the three.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("target").required(true).args(["service", "apns_token", "fcm_token"])))]
+pub(crate) struct SetPushTargetArguments {
+    /// The push service; this wallet waits there itself
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: Option<String>,
+    /// How long to wait for the server's code
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, requires = "service")]
+    pub(crate) timeout: Duration,
+    /// The device token of an iPhone
+    #[arg(long, value_name = "HEX", requires = "apns_topic")]
+    pub(crate) apns_token: Option<String>,
+    /// The bundle id of the app on it
+    #[arg(long, value_name = "BUNDLE", requires = "apns_token")]
+    pub(crate) apns_topic: Option<String>,
+    /// The app is one in development
+    #[arg(long, requires = "apns_token")]
+    pub(crate) apns_sandbox: bool,
+    /// The registration token of a phone with Google's services
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) fcm_token: Option<String>,
 }
 
 /// The length of a seed.

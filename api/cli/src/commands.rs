@@ -84,8 +84,11 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         } => messages::fetch_messages(&mut wallet, wait, resynchronise, output).await,
         Command::ListMessages => messages::list_messages(&wallet, output),
         Command::ShowQueue => messages::show_queue(&wallet, output).await,
-        Command::SetPushTarget { service, timeout } => {
-            push::set_push_target(&mut wallet, &service, timeout, output).await
+        Command::SetPushTarget(arguments) => {
+            push::set_push_target(&mut wallet, arguments, output).await
+        }
+        Command::VerifyPushTarget { content } => {
+            push::verify_push_target(&mut wallet, &content, output).await
         }
         Command::WaitForWake { timeout } => push::wait_for_wake(&mut wallet, timeout, output).await,
         Command::RemovePushTarget => push::remove_push_target(&mut wallet, output).await,

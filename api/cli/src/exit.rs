@@ -41,6 +41,7 @@ fn of_wallet(error: &WalletError) -> u8 {
         WalletError::Call(error) => of_call(error),
         WalletError::PushService(PushServiceError::Unreachable(_)) => UNREACHABLE,
         WalletError::PushService(_)
+        | WalletError::Push(_)
         | WalletError::NoVapidKey
         | WalletError::ForeignMessagingKey { .. } => REFUSED,
         WalletError::Mailbox { .. }

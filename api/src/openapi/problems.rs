@@ -99,6 +99,7 @@ fn own(operation: &str) -> &'static [Code] {
             Code::NotRegistered,
             Code::Retired,
             Code::InvalidPushTarget,
+            Code::PushKindUnavailable,
             Code::UnsupportedMediaType,
         ],
         "verify_push_target" => &[

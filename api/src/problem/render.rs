@@ -89,6 +89,7 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         | Code::InvalidDepths
         | Code::InvalidBirthday
         | Code::InvalidPushTarget
+        | Code::PushKindUnavailable
         | Code::LimitExceeded => Level::DEBUG,
     }
 }

@@ -43,6 +43,8 @@ pub(crate) async fn list_transactions(
     state: State,
     query: Query<Registered, ListTransactionsParameters>,
 ) -> Result<HttpResponse, ApiError> {
+    let now = state.clock.now();
+    state.read_model.wakes().fetched(&query.subject.0, now);
     let limit = query.parameters.limit;
     let limit = limit.map_or(TRANSACTIONS_PER_PAGE_MAX, PageSize::get);
     let after = query.parameters.after.map(|text| text.parse::<Position>());

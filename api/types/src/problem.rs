@@ -132,6 +132,8 @@ problem_codes! {
     InvalidBirthday = "invalid-birthday", 422, "The birthday cannot be meant";
     /// A push target cannot be used.
     InvalidPushTarget = "invalid-push-target", 422, "The push target cannot be used";
+    /// The operator has no credentials for this kind of push target.
+    PushKindUnavailable = "push-kind-unavailable", 422, "This server cannot wake phones that way";
     /// Too many things are named at once, or too many would be kept.
     LimitExceeded = "limit-exceeded", 422, "A limit would be exceeded";
     /// Too many requests.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::push::PushKind;
+
 /// `GET /v1/info`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InfoResponse {
@@ -18,6 +20,9 @@ pub struct InfoResponse {
     pub server_key: String,
     /// The P-256 key of the server's Web Push (RFC 8292), base64url.
     pub vapid_key: String,
+    /// Through whom this server can wake phones.
+    #[serde(default)]
+    pub push_kinds: Vec<PushKind>,
     /// The server's clock.
     pub now: u64,
     /// What works now.
@@ -170,6 +175,22 @@ pub struct LimitsResponse {
     pub push_token_lifetime_ms: u64,
     /// How many push services' tokens are remembered.
     pub push_tokens_cached_max: u64,
+    /// The longest APNs device token, in bytes.
+    pub apns_token_bytes_max: u64,
+    /// The longest APNs topic, in bytes.
+    pub apns_topic_bytes_max: u64,
+    /// The longest FCM registration token, in bytes.
+    pub fcm_token_bytes_max: u64,
+    /// How often a push service may refuse a target for good, in a row, until it is dead.
+    pub push_refusals_max: u64,
+    /// How many failures in a row make the outbox leave a push service alone for a while.
+    pub push_breaker_failures: u64,
+    /// How many push services in trouble are remembered.
+    pub push_breakers_max: u64,
+    /// How long after a fetch a phone is left to work before it is woken again.
+    pub push_fetch_grace_ms: u64,
+    /// The shortest interval of the heartbeat, when it is on.
+    pub push_heartbeat_min_ms: u64,
     /// How many commands of a stream are remembered for a repeat.
     pub commands_remembered_max: u64,
     /// How often a command is decided again after another writer was faster.

@@ -3,38 +3,63 @@
 
 use satpost_domain::Sealed;
 use satpost_domain::ids::ScriptHash;
-use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
+use satpost_domain::push::{ApnsEnvironment, PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
 use satpost_domain::watchlist::WatchTarget;
 use serde::{Deserialize, Serialize};
 
+use super::codes::Coded;
 use super::form::{Flaw, from_bytes, to_bytes};
 
-/// The kind of target that [`Registration`] describes; another kind gets another number and struct.
-const WEB_PUSH: u8 = 0;
-
-/// A Web Push registration: kind 0, then these fields.
+/// A push registration: the number of its kind, which is the order here and never changes, then the
+/// fields.
 #[derive(Serialize, Deserialize)]
-struct Registration {
-    kind: u8,
-    endpoint: String,
-    p256dh: Vec<u8>,
-    auth: [u8; 16],
-    code: [u8; 16],
+enum Registration {
+    WebPush {
+        endpoint: String,
+        p256dh: Vec<u8>,
+        auth: [u8; 16],
+        code: [u8; 16],
+    },
+    Apns {
+        token: Vec<u8>,
+        topic: String,
+        environment: Coded<ApnsEnvironment>,
+        code: [u8; 16],
+    },
+    Fcm {
+        token: String,
+        code: [u8; 16],
+    },
 }
 
 pub(super) fn seal_registration(registration: &PushRegistration) -> Vec<u8> {
-    let PushTarget::WebPush {
-        endpoint,
-        p256dh,
-        auth,
-    } = &registration.target;
-    to_bytes(&Registration {
-        kind: WEB_PUSH,
-        endpoint: endpoint.clone(),
-        p256dh: p256dh.to_vec(),
-        auth: *auth,
-        code: *registration.code.as_bytes(),
+    let code = *registration.code.as_bytes();
+    to_bytes(&match &registration.target {
+        PushTarget::WebPush {
+            endpoint,
+            p256dh,
+            auth,
+        } => Registration::WebPush {
+            endpoint: endpoint.clone(),
+            p256dh: p256dh.to_vec(),
+            auth: *auth,
+            code,
+        },
+        PushTarget::Apns {
+            token,
+            topic,
+            environment,
+        } => Registration::Apns {
+            token: token.clone(),
+            topic: topic.clone(),
+            environment: Coded(*environment),
+            code,
+        },
+        PushTarget::Fcm { token } => Registration::Fcm {
+            token: token.clone(),
+            code,
+        },
     })
 }
 
@@ -42,22 +67,40 @@ pub(super) fn open_registration(sealed: Option<&[u8]>) -> Result<Sealed<PushRegi
     let Some(bytes) = sealed else {
         return Ok(Sealed::Erased);
     };
-    let stored: Registration = from_bytes(bytes)?;
-    if stored.kind != WEB_PUSH {
-        return Err(Flaw::new(format!(
-            "no push target has kind {}",
-            stored.kind
-        )));
-    }
-    let p256dh = <[u8; 65]>::try_from(stored.p256dh.as_slice())
-        .map_err(|_| Flaw::new(format!("p256dh has {} bytes, not 65", stored.p256dh.len())))?;
-    Ok(Sealed::Present(PushRegistration {
-        target: PushTarget::WebPush {
-            endpoint: stored.endpoint,
+    let (target, code) = match from_bytes(bytes)? {
+        Registration::WebPush {
+            endpoint,
             p256dh,
-            auth: stored.auth,
-        },
-        code: VerificationCode::new(stored.code),
+            auth,
+            code,
+        } => {
+            let p256dh = <[u8; 65]>::try_from(p256dh.as_slice())
+                .map_err(|_| Flaw::new(format!("p256dh has {} bytes, not 65", p256dh.len())))?;
+            let target = PushTarget::WebPush {
+                endpoint,
+                p256dh,
+                auth,
+            };
+            (target, code)
+        }
+        Registration::Apns {
+            token,
+            topic,
+            environment: Coded(environment),
+            code,
+        } => {
+            let target = PushTarget::Apns {
+                token,
+                topic,
+                environment,
+            };
+            (target, code)
+        }
+        Registration::Fcm { token, code } => (PushTarget::Fcm { token }, code),
+    };
+    Ok(Sealed::Present(PushRegistration {
+        target,
+        code: VerificationCode::new(code),
     }))
 }
 

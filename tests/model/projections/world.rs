@@ -290,7 +290,12 @@ impl World {
         if let Some(id) = self.push_id(client) {
             let reason = PushDeathReason::Gone;
             let lost = if dead {
-                ClientCommand::MarkPushTargetDead { id, reason, at }
+                ClientCommand::MarkPushTargetDead {
+                    id,
+                    reason,
+                    since: None,
+                    at,
+                }
             } else {
                 ClientCommand::RemovePushTarget { at }
             };

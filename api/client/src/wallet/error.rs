@@ -12,6 +12,7 @@ use crate::receive_address::AddressIndexError;
 use crate::sealing::SealError;
 use crate::seed_file::SeedFileError;
 use crate::store::StoreError;
+use crate::web_push::PushError;
 
 /// A flow did not come to its end. What was done before stays done, and running it again is safe.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum WalletError {
     /// No more addresses.
     #[error(transparent)]
     AddressIndex(#[from] AddressIndexError),
+    /// What came as a push is none of Satpost.
+    #[error(transparent)]
+    Push(#[from] PushError),
     /// The push service failed.
     #[error(transparent)]
     PushService(#[from] PushServiceError),

@@ -7,7 +7,7 @@ use satpost_domain::client::ClientEvent;
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::mailbox::{GoneReason, MailboxEvent};
 use satpost_domain::network::Network;
-use satpost_domain::push::{PushRegistration, PushTarget};
+use satpost_domain::push::{ApnsEnvironment, PushRegistration, PushTarget};
 use satpost_domain::watchlist::{WatchTarget, WatchlistEvent};
 use satpost_domain::{ClientId, Envelope, Event, MessagingKey, Position, Revision, StreamId};
 use satpost_projections::Projection as _;
@@ -194,9 +194,19 @@ fn take_push(story: &mut Story, event: &ClientEvent, now: Moment) {
 
 /// Where a push goes to, without the part that names the phone.
 fn service(registration: &PushRegistration) -> Option<String> {
-    let PushTarget::WebPush { endpoint, .. } = &registration.target;
-    let url = url::Url::parse(endpoint).ok()?;
-    Some(url.origin().ascii_serialization())
+    match &registration.target {
+        PushTarget::WebPush { endpoint, .. } => {
+            let url = url::Url::parse(endpoint).ok()?;
+            Some(url.origin().ascii_serialization())
+        }
+        PushTarget::Apns {
+            topic, environment, ..
+        } => Some(match environment {
+            ApnsEnvironment::Production => format!("Apple, for the app {topic}"),
+            ApnsEnvironment::Sandbox => format!("Apple's sandbox, for the app {topic}"),
+        }),
+        PushTarget::Fcm { .. } => Some("Google".to_owned()),
+    }
 }
 
 /// A mailbox while its events are counted.
