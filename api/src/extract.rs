@@ -7,7 +7,7 @@ mod head;
 mod parameters;
 mod subject;
 
-pub(crate) use body::{Json, NoBody, Octets};
+pub(crate) use body::{Json, NoBody, Octets, read_body};
 pub(crate) use head::single as single_header;
 pub(crate) use parameters::{NoParameters, parse_parameters};
 pub(crate) use subject::{OwnMailbox, Proven, Registered};

@@ -1,12 +1,14 @@
 //! What every request sees: the ports, the settings, and what must be remembered between requests.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use satpost_domain::Position;
 use satpost_domain::limits::{FETCHES_WAITING_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::ApiConfig;
+use crate::esplora::EsploraState;
 use crate::metrics::HttpMetrics;
 use crate::ports::ApiPorts;
 use crate::problem::ApiError;
@@ -23,6 +25,8 @@ pub struct ApiState {
     pub(crate) metrics: HttpMetrics,
     /// Room for fetches that wait.
     pub(crate) waiting_fetches: Semaphore,
+    /// The Esplora API, where the public listener serves it.
+    pub(crate) esplora: Option<Arc<EsploraState>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -47,10 +51,24 @@ impl ApiState {
             rate_limiters: RateLimiters::new(&config.rate_limits),
             metrics: HttpMetrics::register(&ports.registry)?,
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
+            esplora: None,
             stopping: watch::Sender::new(false),
             config,
             ports,
         })
+    }
+
+    /// Serves the Esplora API on the public listener as well, under `/esplora`.
+    #[must_use]
+    pub fn with_esplora(mut self, esplora: Arc<EsploraState>) -> Self {
+        self.esplora = Some(esplora);
+        self
+    }
+
+    /// The metrics of requests, for listeners that stand beside this API.
+    #[must_use]
+    pub fn http_metrics(&self) -> HttpMetrics {
+        self.metrics.clone()
     }
 
     /// Waits until queries see what happened up to `position`.
@@ -73,6 +91,9 @@ impl ApiState {
     /// Ends every wait: the server is about to stop.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
+        if let Some(esplora) = &self.esplora {
+            esplora.stop();
+        }
     }
 
     /// True once the server is about to stop.

@@ -87,7 +87,7 @@ pub(super) fn check_content_type<B: Body>(request: &HttpRequest) -> Result<(), A
 }
 
 /// Reads the whole body.
-pub(super) async fn read_body(
+pub(crate) async fn read_body(
     request: &HttpRequest,
     mut payload: Payload,
     max: usize,
