@@ -3,6 +3,7 @@
 //! Everything is read once, at start. An unknown key is an error, so that a typing mistake is not a silent default.
 
 mod check;
+mod esplora;
 mod log_location;
 mod reference;
 
@@ -15,6 +16,7 @@ use satpost_domain::network::Network;
 use serde::{Deserialize, Serialize};
 
 pub use check::ConfigError;
+pub use esplora::{EsploraConfig, EsploraIndex};
 pub use log_location::LogLocation;
 pub use reference::reference;
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub push: PushConfig,
     /// The log over the protocol of EventStoreDB.
     pub eventstoredb: EventStoreDbConfig,
+    /// The API that other Bitcoin wallets speak.
+    pub esplora: EsploraConfig,
     /// What the server says about its own work.
     pub logging: LoggingConfig,
 }
@@ -155,6 +159,7 @@ impl Default for Config {
                 listen: None,
                 append: false,
             },
+            esplora: EsploraConfig::default(),
             logging: LoggingConfig {
                 format: LogFormat::Text,
                 filter: "info,actix_server=warn".to_owned(),

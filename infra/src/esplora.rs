@@ -18,5 +18,5 @@ pub mod watched;
 
 pub use all_scripts::AllScripts;
 pub use node::EsploraNode;
-pub(crate) use serve::{Esplora, open};
+pub(crate) use serve::{Esplora, open, serve};
 pub use watched::WatchedScriptsChain;

@@ -1,7 +1,7 @@
 //! Puts adapters into ports and runs the server: the only place that knows all of them.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
 use crate::config::Config;
+use crate::esplora;
 use crate::event_log::StoredEventLog;
 use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
 use crate::log_engine::LogEngine;
@@ -60,20 +61,22 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone()).context("signals cannot be handled")?;
     let listeners = listen(&config)?;
+    let esplora_listener = config.esplora.listen.map(bind).transpose()?;
     let server = match Server::open(config, &stop).await {
         Ok(server) => server,
         // Asked to stop before the log could be reached.
         Err(_) if stop.is_cancelled() => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    server.run(listeners, stop).await
+    server.run(listeners, esplora_listener, stop).await
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; is another server running?"))
 }
 
 fn listen(config: &Config) -> anyhow::Result<Listeners> {
-    let bind = |address| {
-        TcpListener::bind(address)
-            .with_context(|| format!("cannot listen on {address}; is another server running?"))
-    };
     Ok(Listeners {
         public: bind(config.server.listen)?,
         operator: Some(bind(config.server.operator_listen)?),
@@ -120,7 +123,12 @@ impl Server {
         })
     }
 
-    async fn run(self, listeners: Listeners, stop: CancellationToken) -> Result<(), ServeError> {
+    async fn run(
+        self,
+        listeners: Listeners,
+        esplora_listener: Option<TcpListener>,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
         let mut background = JoinSet::new();
         let checkpoints = self.start_checkpoints(&mut background, &stop).await?;
         self.start_projections(&mut background, &stop);
@@ -130,6 +138,9 @@ impl Server {
         let vapid_key = self.start_outbox(&mut background, &stop)?;
         log_facade::start(&self.config, self.engine.store(), &mut background, &stop)?;
         let api = self.api(node, vapid_key)?;
+        let api = self
+            .start_esplora(api, esplora_listener, &mut background, &stop)
+            .await?;
         self.announce();
 
         let fatal = self.engine.fatal();
@@ -274,6 +285,34 @@ impl Server {
         };
         background.spawn(outbox.run(stop.clone()));
         Ok(public_key)
+    }
+
+    /// Serves the Esplora API where the configuration says, if it does.
+    async fn start_esplora(
+        &self,
+        api: ApiState,
+        listener: Option<TcpListener>,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<ApiState> {
+        if !self.config.esplora.is_on() {
+            return Ok(api);
+        }
+        let parts = esplora::Esplora {
+            config: &self.config,
+            node: &node_config(&self.config)?,
+            read_model: &self.read_model,
+            handler: &self.handler,
+            metrics: api.http_metrics(),
+        };
+        let state = esplora::open(parts, background, stop).await?;
+        if let Some(listener) = listener {
+            esplora::serve(Arc::clone(&state), listener, background, stop);
+        }
+        if self.config.esplora.enabled {
+            return Ok(api.with_esplora(state));
+        }
+        Ok(api)
     }
 
     fn api(&self, node: Node, vapid_key: String) -> anyhow::Result<ApiState> {

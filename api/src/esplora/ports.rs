@@ -38,12 +38,10 @@ pub enum QueryError {
         max: usize,
     },
     /// The index has not caught up with the node yet.
-    #[error("the index is at block {height} of {target}")]
+    #[error("the index has not caught up with the node yet, it is at block {height}")]
     CatchingUp {
         /// How far it has come.
         height: u32,
-        /// How far it must go.
-        target: u32,
     },
     /// The node answered with an error.
     #[error("{method} RPC error {code}: {message}")]

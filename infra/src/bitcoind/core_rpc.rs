@@ -52,7 +52,11 @@ impl CoreRpc {
         }
     }
 
-    pub(crate) async fn call<T>(&self, method: &'static str, parameters: Vec<Value>) -> Result<T, RpcError>
+    pub(crate) async fn call<T>(
+        &self,
+        method: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<T, RpcError>
     where
         T: DeserializeOwned + Send + 'static,
     {

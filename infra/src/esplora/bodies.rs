@@ -103,7 +103,11 @@ impl Bodies {
         };
         let found = match self.genesis_coinbase(txid, block) {
             Some(found) => found,
-            None => self.node.transaction(txid, Some(block)).await?.ok_or_else(missing)?,
+            None => self
+                .node
+                .transaction(txid, Some(block))
+                .await?
+                .ok_or_else(missing)?,
         };
         let body = Body {
             transaction: Arc::new(found.transaction),

@@ -31,7 +31,7 @@ mod view;
 use mempool::Mempool;
 use sync::Round;
 pub use sync::{SyncError, keep_in_step};
-pub(super) use view::View;
+pub(super) use view::{View, pays};
 
 /// How much of the file `redb` holds in memory.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -65,7 +65,6 @@ impl<E: Into<redb::Error>> From<E> for IndexError {
 /// The index.
 pub struct Index {
     database: Database,
-    network: Network,
     mempool: RwLock<Mempool>,
     /// True since the index has agreed with the node for the first time after the start.
     agreed: AtomicBool,
@@ -98,7 +97,6 @@ impl Index {
         };
         Ok(Self {
             database,
-            network,
             mempool: RwLock::default(),
             agreed: AtomicBool::new(false),
             round: Mutex::default(),

@@ -58,8 +58,8 @@ pub(super) fn connect(
     value.extend(block.header.time.to_be_bytes());
     tables.blocks.insert(height, value.as_slice())?;
     tables.heights.insert(hash.as_slice(), height)?;
-    let undo = postcard::to_allocvec(&undo)
-        .map_err(|error| IndexError::Storage(error.to_string()))?;
+    let undo =
+        postcard::to_allocvec(&undo).map_err(|error| IndexError::Storage(error.to_string()))?;
     tables.undo.insert(height, undo.as_slice())?;
     let kept = u32::try_from(REORG_BLOCKS_MAX).unwrap_or(u32::MAX);
     if let Some(deep) = height.checked_sub(kept) {
@@ -124,7 +124,10 @@ fn last_totals(tables: &Tables<'_>, script: &ScriptHash) -> Result<ScriptTotals,
         history_key(script, 0, 0),
         history_key(script, u32::MAX, u32::MAX),
     );
-    let last = tables.history.range(from.as_slice()..=to.as_slice())?.next_back();
+    let last = tables
+        .history
+        .range(from.as_slice()..=to.as_slice())?
+        .next_back();
     match last {
         Some(entry) => Ok(read_history(entry?.1.value())?.1),
         None => Ok(ScriptTotals::default()),

@@ -65,7 +65,11 @@ impl Mempool {
         if self.entries.contains_key(&txid) {
             return;
         }
-        let paid: u64 = transaction.output.iter().map(|out| out.value.to_sat()).sum();
+        let paid: u64 = transaction
+            .output
+            .iter()
+            .map(|out| out.value.to_sat())
+            .sum();
         let spent: u64 = prevouts.iter().map(|out| out.value.to_sat()).sum();
         let figures = MempoolTransaction {
             txid,
@@ -123,7 +127,7 @@ impl Mempool {
         let gone: Vec<Txid> = self
             .entries
             .keys()
-            .filter(|txid| !present.contains(txid))
+            .filter(|&txid| !present.contains(txid))
             .copied()
             .collect();
         for txid in &gone {
