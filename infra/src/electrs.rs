@@ -6,6 +6,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
@@ -27,8 +28,11 @@ mod methods;
 
 use arguments::Arguments;
 
+/// How often the node is asked whether anything has changed, unless a signal says so: as often as
+/// `electrs` does, because suites take two answers in a row for answers to the same state.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked whether the first synchronisation is done.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
+const START_PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs until a signal.
 #[must_use]
@@ -71,12 +75,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Arc::clone(&node),
         rpc.clone(),
         Arc::clone(&wake),
+        LOOK_EVERY,
         stop.clone(),
     ));
     wake_on_signal(&wake)?;
     let chain = Arc::new(AllScripts::new(Arc::clone(&index), node, rpc, on));
     while !index.has_agreed() && !stop.is_cancelled() {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(START_PAUSE).await;
     }
 
     let registry = prometheus::Registry::new();

@@ -50,8 +50,8 @@ pub(crate) enum Step {
 /// What of a server follows a node.
 pub(crate) struct Server {
     pub(crate) log: StoredEventLog,
-    handler: Handler,
-    read_model: Arc<ReadModel>,
+    pub(crate) handler: Handler,
+    pub(crate) read_model: Arc<ReadModel>,
     pub(crate) status: watch::Receiver<NodeStatus>,
     stop: CancellationToken,
     tasks: JoinSet<()>,

@@ -20,6 +20,9 @@ use super::{AllScripts, EsploraNode, WatchedScriptsChain};
 use crate::bitcoind::{CoreRpc, NodeConfig, convert};
 use crate::config::{Config, EsploraIndex};
 
+/// How often the index asks the node whether anything has changed.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 /// What the Esplora API is made of.
 pub(crate) struct Esplora<'a> {
     pub(crate) config: &'a Config,
@@ -92,6 +95,7 @@ async fn all_scripts(
         Arc::clone(&node),
         rpc.clone(),
         Arc::new(Notify::new()),
+        LOOK_EVERY,
         stop.clone(),
     ));
     Ok(AllScripts::new(index, node, rpc, network))

@@ -1,6 +1,6 @@
 //! Makes the index agree with the node: gathers what differs, then applies it at once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -24,8 +24,6 @@ use crate::bitcoind::convert;
 use crate::bitcoind::rpc::{NodeRpc, RpcError};
 use crate::esplora::node::EsploraNode;
 
-/// How often the node is asked whether anything has changed.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often everything is compared although nothing seems to have changed.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
 /// How often what was indexed is made safe against a power cut; what is lost is read again.
@@ -88,12 +86,14 @@ struct MempoolPlan {
     new: Vec<Transaction>,
 }
 
-/// Follows the node until `stop`. `wake` makes it look at once.
+/// Follows the node until `stop`. It is asked every `look_every` whether anything has changed, and
+/// at once when `wake` says so.
 pub async fn keep_in_step(
     index: Arc<Index>,
     node: Arc<EsploraNode>,
     rpc: Arc<dyn NodeRpc>,
     wake: Arc<Notify>,
+    look_every: Duration,
     stop: CancellationToken,
 ) {
     let mut wait = NODE_RETRY_MIN;
@@ -107,7 +107,7 @@ pub async fn keep_in_step(
             Ok(()) => {
                 failing = false;
                 wait = NODE_RETRY_MIN;
-                LOOK_EVERY
+                look_every
             }
             Err(error) => {
                 if !failing {
@@ -263,7 +263,13 @@ impl Index {
             Durability::None
         };
         transaction.set_durability(durability)?;
-        self.write_blocks(&transaction, plan)?;
+        if !self.write_blocks(&transaction, plan)? {
+            clear(&transaction)?;
+            // Nothing is told until it has caught up again.
+            self.agreed.store(false, Ordering::Release);
+            transaction.commit()?;
+            return Ok(Applied::default());
+        }
         let placed = match &plan.mempool {
             Some(mempool) => self.place(&transaction, &mempool.new)?,
             None => Vec::new(),
@@ -287,7 +293,12 @@ impl Index {
         Ok(applied)
     }
 
-    fn write_blocks(&self, transaction: &WriteTransaction, plan: &Plan) -> Result<(), IndexError> {
+    /// False when a reorganisation is deeper than is remembered.
+    fn write_blocks(
+        &self,
+        transaction: &WriteTransaction,
+        plan: &Plan,
+    ) -> Result<bool, IndexError> {
         let mut tables = Tables::open(transaction)?;
         let mut height = tables.blocks.last()?.map(|(height, _)| height.value());
         for _ in 0..plan.stale {
@@ -299,8 +310,7 @@ impl Index {
                     block.height = newest,
                     "a reorganisation is deeper than the Esplora index remembers; it is built again"
                 );
-                drop(tables);
-                return clear(transaction);
+                return Ok(false);
             }
             height = newest.checked_sub(1);
         }
@@ -309,7 +319,7 @@ impl Index {
             connect(&mut tables, block, next)?;
             height = Some(next);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Finds what new transactions of the mempool spend, parents first. Those whose parents are
@@ -321,7 +331,7 @@ impl Index {
     ) -> Result<Vec<(Transaction, Vec<TxOut>)>, IndexError> {
         let tables = Tables::open(transaction)?;
         let mempool = self.mempool.read().unwrap_or_else(PoisonError::into_inner);
-        let mut fresh = std::collections::HashMap::new();
+        let mut fresh = HashMap::new();
         let mut placed: Vec<(Transaction, Vec<TxOut>)> = Vec::new();
         let mut left: Vec<&Transaction> = new.iter().collect();
         loop {
@@ -353,7 +363,7 @@ impl Index {
 fn prevouts(
     tables: &Tables<'_>,
     mempool: &Mempool,
-    fresh: &std::collections::HashMap<bitcoin::Txid, Transaction>,
+    fresh: &HashMap<bitcoin::Txid, Transaction>,
     transaction: &Transaction,
 ) -> Result<Option<Vec<TxOut>>, IndexError> {
     let mut prevouts = Vec::with_capacity(transaction.input.len());
