@@ -108,7 +108,11 @@ async fn refuses_packages_that_cannot_be() {
     let esplora = Esplora::start(&node, &folder).await;
     let long = "00".repeat(60);
     let cases = [
-        (json!([long; 26]), "", "Exceeded maximum of 25 transactions"),
+        (
+            json!(vec![&long; 26]),
+            "",
+            "Exceeded maximum of 25 transactions",
+        ),
         (
             json!([long, "00"]),
             "",
