@@ -336,7 +336,18 @@ async fn mempool_agrees(esplora: &Esplora, node: &RegtestNode, truth: &Truth) {
         assert_eq!(entry["vsize"], known.transaction["vsize"]);
         assert_eq!(entry["fee"], truth.transaction(txid)["fee"]);
     }
-    assert_eq!(esplora.json("/fee-estimates").await, json!({}));
+    let fees = esplora.json("/fee-estimates").await;
+    for target in [1, 2, 25, 144, 504, 1_008] {
+        let estimate = node.call("estimatesmartfee", &[json!(target)]);
+        let rate = estimate
+            .get("feerate")
+            .map(|rate| satoshi(rate) as f64 / 1e3);
+        assert_eq!(
+            fees.get(target.to_string()).and_then(Value::as_f64),
+            rate,
+            "{target}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

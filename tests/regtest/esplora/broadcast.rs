@@ -86,7 +86,7 @@ async fn submits_a_package_and_tests_without_submitting() {
     );
     assert!(node.mempool().is_empty());
 
-    let answer = esplora.post("/txs/package?maxfeerate=1", package).await;
+    let answer = esplora.post("/txs/package?maxfeerate=0.5", package).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let result: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(result["package_msg"], "success");

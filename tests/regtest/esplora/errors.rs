@@ -88,6 +88,7 @@ async fn refuses_with_the_status_and_text_that_clients_know() {
         }
     }
     // What is unknown and yet a success.
+    assert_eq!(esplora.text_of_json("/fee-estimates").await, "{}");
     let status = esplora.text_of_json(&format!("/tx/{UNKNOWN}/status")).await;
     assert_eq!(status, r#"{"confirmed":false}"#);
     let spend = esplora
@@ -215,7 +216,7 @@ async fn says_that_the_node_is_away_instead_of_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let esplora = Esplora::start(&node, &folder).await;
     let hash = node.best_block();
-    node.kill();
+    node.stop();
     // What is indexed is answered; what only the node has is not.
     assert_eq!(esplora.text("/blocks/tip/height").await, "101");
     let block = esplora.get(&format!("/block/{hash}/raw")).await;

@@ -56,10 +56,8 @@ impl<'a> Subscriptions<'a> {
             Some("init") => self.tell_blocks(&mut answer).await,
             Some("want") => {
                 let wanted = message.get("data").and_then(Value::as_array);
-                let wants = |what: &str| {
-                    wanted.is_some_and(|wanted| wanted.iter().any(|entry| entry == what))
-                };
-                self.wants_blocks = wants("blocks");
+                self.wants_blocks =
+                    wanted.is_some_and(|wanted| wanted.iter().any(|what| what == "blocks"));
                 if self.wants_blocks {
                     self.tell_blocks(&mut answer).await;
                 }
