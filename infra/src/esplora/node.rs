@@ -198,7 +198,7 @@ impl EsploraNode {
         } else {
             let prevouts = found.vin.into_iter().map(|input| input.prevout);
             let prevouts: Option<Vec<answers::Output>> = prevouts.collect();
-            prevouts.map(|prevouts| prevouts.into_iter().map(output).collect())
+            prevouts.map(|prevouts| prevouts.iter().map(output).collect())
         };
         Ok(Some(NodeTransaction {
             transaction,
@@ -215,7 +215,7 @@ impl EsploraNode {
     ) -> Result<Option<TxOut>, QueryError> {
         let parameters = vec![json!(outpoint.txid), json!(outpoint.vout), json!(mempool)];
         let found: Option<answers::Output> = self.call("gettxout", parameters).await?;
-        found.map(output).transpose()
+        found.as_ref().map(output).transpose()
     }
 
     /// The mempool with sizes and fees.
@@ -306,7 +306,7 @@ fn summary(hash: BlockHash, found: answers::Block) -> Result<BlockSummary, Query
     })
 }
 
-fn output(found: answers::Output) -> Result<TxOut, QueryError> {
+fn output(found: &answers::Output) -> Result<TxOut, QueryError> {
     Ok(TxOut {
         value: Amount::from_sat(satoshi(found.value)?),
         script_pubkey: bitcoin::ScriptBuf::from_hex(&found.script.hex).map_err(broken)?,

@@ -1,6 +1,11 @@
 //! Every answer equals the one computed from the node, over a chain of random payments with
 //! reorganisations, and a restart in between.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the environment says how much is tried"
+)]
+
 use std::collections::BTreeSet;
 
 use bitcoin::consensus::encode::serialize_hex;

@@ -1,5 +1,10 @@
 //! The real binaries: `satpostd` with the Esplora API, and `satpost-electrs` as harnesses start it.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these are real processes, which take real time"
+)]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
