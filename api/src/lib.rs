@@ -6,11 +6,13 @@
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
+//! - [`esplora`]: the API that other Bitcoin wallets speak, beside ours.
 //! - [`price_query`]: the port of prices; `spotbit`: the interface of SpotBit over it.
 //! - [`openapi`]: the description that is generated from all of this.
 
 mod address;
 pub mod config;
+pub mod esplora;
 mod extract;
 mod fetch;
 mod import;

@@ -11,6 +11,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 
 use crate::config::ApiConfig;
+use crate::esplora;
 use crate::observe::observe;
 use crate::rate_limit::FORGET_EVERY;
 use crate::routes::{configure_operator, configure_public};
@@ -125,10 +126,17 @@ fn server(
     let shutdown_secs = state.config.shutdown_timeout.as_secs();
     let state = state.clone();
     let server = HttpServer::new(move || {
+        let esplora = state.esplora.clone().filter(|_| surface == Surface::Public);
         App::new()
             .app_data(Data::from(state.clone()))
             .app_data(surface)
             .wrap(from_fn(observe))
+            .configure(|config| {
+                if let Some(esplora) = esplora {
+                    config.app_data(Data::from(esplora));
+                    esplora::configure_public(config);
+                }
+            })
             .configure(surface.routes())
     })
     .workers(workers)

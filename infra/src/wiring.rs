@@ -1,7 +1,7 @@
 //! Puts adapters into ports and runs the server: the only place that knows all of them.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use crate::bitcoind::doctor::{self, DoctorMetrics};
 use crate::bitcoind::rpc::NodeRpc;
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
 use crate::config::Config;
+use crate::esplora;
 use crate::event_log::StoredEventLog;
 use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
 use crate::log_engine::LogEngine;
@@ -69,20 +70,22 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone()).context("signals cannot be handled")?;
     let listeners = listen(&config)?;
+    let esplora_listener = config.esplora.listen.map(bind).transpose()?;
     let server = match Server::open(config, &stop).await {
         Ok(server) => server,
         // Asked to stop before the log could be reached.
         Err(_) if stop.is_cancelled() => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    server.run(listeners, stop).await
+    server.run(listeners, esplora_listener, stop).await
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; is another server running?"))
 }
 
 fn listen(config: &Config) -> anyhow::Result<Listeners> {
-    let bind = |address| {
-        TcpListener::bind(address)
-            .with_context(|| format!("cannot listen on {address}; is another server running?"))
-    };
     Ok(Listeners {
         public: bind(config.server.listen)?,
         operator: Some(bind(config.server.operator_listen)?),
@@ -132,7 +135,12 @@ impl Server {
         })
     }
 
-    async fn run(self, listeners: Listeners, stop: CancellationToken) -> Result<(), ServeError> {
+    async fn run(
+        self,
+        listeners: Listeners,
+        esplora_listener: Option<TcpListener>,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
         let mut background = JoinSet::new();
         let checkpoints = self.start_checkpoints(&mut background, &stop).await?;
         self.start_projections(&mut background, &stop);
@@ -143,6 +151,9 @@ impl Server {
         log_facade::start(&self.config, self.engine.store(), &mut background, &stop)?;
         let prices = self.start_prices(&mut background, &stop)?;
         let api = self.api(node, vapid_key, prices)?;
+        let api = self
+            .start_esplora(api, esplora_listener, &mut background, &stop)
+            .await?;
         self.announce();
 
         let fatal = self.engine.fatal();
@@ -332,6 +343,34 @@ impl Server {
         };
         background.spawn(outbox.run(stop.clone()));
         Ok(public_key)
+    }
+
+    /// Serves the Esplora API where the configuration says, if it does.
+    async fn start_esplora(
+        &self,
+        api: ApiState,
+        listener: Option<TcpListener>,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<ApiState> {
+        if !self.config.esplora.is_on() {
+            return Ok(api);
+        }
+        let parts = esplora::Esplora {
+            config: &self.config,
+            node: &node_config(&self.config)?,
+            read_model: &self.read_model,
+            handler: &self.handler,
+            metrics: api.http_metrics(),
+        };
+        let state = esplora::open(parts, background, stop).await?;
+        if let Some(listener) = listener {
+            esplora::serve(Arc::clone(&state), listener, background, stop);
+        }
+        if self.config.esplora.enabled {
+            return Ok(api.with_esplora(state));
+        }
+        Ok(api)
     }
 
     /// Exchanges are asked only when the operator names some.
