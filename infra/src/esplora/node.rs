@@ -72,7 +72,9 @@ pub(super) fn query_error(error: RpcError) -> QueryError {
         RpcError::Unreachable { .. } | RpcError::Unauthorized { .. } => {
             QueryError::NodeUnavailable(error.to_string())
         }
-        RpcError::Unexpected { .. } => QueryError::Broken(error.to_string()),
+        RpcError::NoBlock { .. } | RpcError::Unexpected { .. } => {
+            QueryError::Broken(error.to_string())
+        }
     }
 }
 
