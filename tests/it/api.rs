@@ -1,6 +1,7 @@
 //! The HTTP API over real connections, on a log in memory or on disk.
 
 mod addresses;
+mod balance;
 mod clients;
 mod idempotency;
 mod isolation;

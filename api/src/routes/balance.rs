@@ -13,12 +13,13 @@ use satpost_domain::ClientId;
 use satpost_domain::chain::{BlockRef, OutPoint};
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::limits::UTXOS_PER_PAGE_MAX;
+use satpost_domain::watchlist::WatchTarget;
 use satpost_projections::coins::{Balance, Coins, Origin, Reading, UnspentCoin};
 use satpost_projections::watched_scripts::WatchedScripts;
 use serde::Deserialize;
 
 use crate::address::{each_entry, target_of, wish};
-use crate::extract::{Command, Json, Query, Registered, State};
+use crate::extract::{Command, Json, PageSize, Query, Registered, State};
 use crate::problem::ApiError;
 use crate::respond::{done, found};
 use crate::routes::addresses::{bounds, check_watching};
@@ -71,8 +72,8 @@ pub(crate) struct ListUtxosParameters {
     /// The cursor of the page before; from the beginning when it is absent.
     after: Option<String>,
     /// How many at most; 500 when it is absent.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<usize>,
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 500)]
+    limit: Option<PageSize<UTXOS_PER_PAGE_MAX>>,
     /// SHA-256 of one watched script, not reversed; all of them when it is absent.
     script_hash: Option<String>,
 }
@@ -90,8 +91,7 @@ pub(crate) async fn list_utxos(
     query: Query<Registered, ListUtxosParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let (client, parameters) = (query.subject.0, query.parameters);
-    let limit = parameters.limit.unwrap_or(UTXOS_PER_PAGE_MAX);
-    let limit = limit.clamp(1, UTXOS_PER_PAGE_MAX);
+    let limit = parameters.limit.map_or(UTXOS_PER_PAGE_MAX, PageSize::get);
     let after = parameters.after.as_deref().map(read_cursor).transpose()?;
     let mut scripts = scripts(&state, &client, parameters.script_hash.as_deref())?;
     scripts.sort_unstable();
@@ -141,7 +141,7 @@ pub(crate) async fn rescan_addresses(
     let targets = each_entry(&body.addresses, |entry| target_of(entry, network))?;
     check_watching(&state)?;
     let client = command.subject.0;
-    let scripts: Vec<ScriptHash> = targets.iter().map(satpost_domain::watchlist::WatchTarget::hash).collect();
+    let scripts: Vec<ScriptHash> = targets.iter().map(WatchTarget::hash).collect();
     {
         let watched = state.read_model.watched_scripts();
         if !scripts

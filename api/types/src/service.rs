@@ -271,6 +271,82 @@ pub struct LimitsResponse {
     pub price_history_rows_max: u64,
     /// How many points in time one query of the history names at most.
     pub price_history_dates_max: u64,
+    /// The largest block, in bytes: consensus allows a weight of 4,000,000, and a byte weighs 1 at least.
+    pub node_block_bytes_max: u64,
+    /// The most bytes of the outputs that one block can spend: an input weighs 41 * 4 at least, and an
+    /// output that can be spent has a script of 10,000 bytes at most, so 24,390 outputs of 10,011 bytes.
+    pub node_spent_bytes_max: u64,
+    /// How many blocks wait, fetched from the node, to be searched.
+    pub node_blocks_ahead_max: u64,
+    /// How many block hashes one call asks of the node.
+    pub node_hashes_per_call_max: u64,
+    /// How many scripts one command adds to a back-fill: their hashes fit an event.
+    pub backfill_scripts_per_command_max: u64,
+    /// Up to how many scripts a back-fill asks the node's block filters; more are found faster by
+    /// reading every block (measured: 1,999 blocks/s for 1,000 scripts, 249 for 10,000, against 157
+    /// to 352 for whole blocks).
+    pub backfill_filtered_scripts_max: u64,
+    /// How many blocks a back-fill reads at most before it records how far it came.
+    pub backfill_blocks_per_record_max: u64,
+    /// How many blocks one question about block filters covers at most.
+    pub backfill_filter_blocks_max: u64,
+    /// How long the node may take to scan its filters or its unspent outputs.
+    pub node_scan_max_ms: u64,
+    /// How many seconds the time of a block may be before the birthday that it still belongs to: a
+    /// header's time is up to two hours off.
+    pub birthday_slack_secs: u64,
+    /// How many coins one page lists at most.
+    pub utxos_per_page_max: u64,
+    /// The largest request body of the Esplora API, in bytes, as other Esplora servers bound it.
+    pub esplora_body_bytes_max: u64,
+    /// How many confirmed transactions a page of the Esplora API holds; its clients count on it.
+    pub esplora_confirmed_per_page: u64,
+    /// How many mempool transactions of one script it tells.
+    pub esplora_unconfirmed_per_page: u64,
+    /// How many transactions a page may hold when the client says how many.
+    pub esplora_transactions_per_page_max: u64,
+    /// How many blocks a page of it holds.
+    pub esplora_blocks_per_page: u64,
+    /// How many mempool transactions it tells as recent.
+    pub esplora_recent_max: u64,
+    /// How many txids a page of the mempool holds.
+    pub esplora_txids_per_page: u64,
+    /// How many unspent outputs it tells of one script unless the operator says otherwise.
+    pub esplora_unspent_default_max: u64,
+    /// How many transactions of a watched script it computes an answer from.
+    pub esplora_history_max: u64,
+    /// How many scripts one of its requests may name.
+    pub esplora_scripts_per_request_max: u64,
+    /// How many transactions one of its requests may name.
+    pub esplora_txids_per_request_max: u64,
+    /// How many transactions a package may have (BIP 331 and Bitcoin Core's own bound).
+    pub esplora_package_max: u64,
+    /// When a client may ask again after a refusal that passes by itself.
+    pub esplora_retry_after_ms: u64,
+    /// How many WebSockets may be open at once.
+    pub esplora_websockets_max: u64,
+    /// How many scripts one WebSocket may track.
+    pub esplora_tracked_per_websocket_max: u64,
+    /// The largest message a WebSocket may send, in bytes.
+    pub esplora_websocket_message_bytes_max: u64,
+    /// How long a WebSocket may say nothing, not even a pong, before it is closed.
+    pub esplora_websocket_silence_max_ms: u64,
+    /// How many bytes of transactions that were asked of the node are remembered.
+    pub esplora_bodies_bytes_max: u64,
+    /// How many block summaries are remembered.
+    pub esplora_blocks_remembered_max: u64,
+    /// How many questions to the node the Esplora API has under way at once.
+    pub esplora_node_calls_max: u64,
+    /// How many further ones wait for their turn; one more is refused.
+    pub esplora_node_calls_waiting_max: u64,
+    /// How many blocks one transaction of the index connects while it catches up.
+    pub esplora_blocks_per_batch_max: u64,
+    /// How many bytes of blocks it connects at once.
+    pub esplora_block_bytes_per_batch_max: u64,
+    /// How many connections of the Electrum protocol may be open at once.
+    pub electrum_connections_max: u64,
+    /// The longest line of the Electrum protocol, in bytes.
+    pub electrum_line_bytes_max: u64,
 }
 
 /// `GET /operator/projections`, on the operator's listener only.
