@@ -188,6 +188,56 @@ pub struct LimitsResponse {
     pub fetches_waiting_max: u64,
     /// How long a query waits until the projections have reached `Satpost-Min-Position`.
     pub min_position_wait_max_ms: u64,
+    /// The largest request body of the Esplora API, in bytes, as other Esplora servers bound it.
+    pub esplora_body_bytes_max: u64,
+    /// How many confirmed transactions a page of the Esplora API holds; its clients count on it.
+    pub esplora_confirmed_per_page: u64,
+    /// How many mempool transactions of one script it tells.
+    pub esplora_unconfirmed_per_page: u64,
+    /// How many transactions a page may hold when the client says how many.
+    pub esplora_transactions_per_page_max: u64,
+    /// How many blocks a page of it holds.
+    pub esplora_blocks_per_page: u64,
+    /// How many mempool transactions it tells as recent.
+    pub esplora_recent_max: u64,
+    /// How many txids a page of the mempool holds.
+    pub esplora_txids_per_page: u64,
+    /// How many unspent outputs it tells of one script unless the operator says otherwise.
+    pub esplora_unspent_default_max: u64,
+    /// How many transactions of a watched script it computes an answer from.
+    pub esplora_history_max: u64,
+    /// How many scripts one of its requests may name.
+    pub esplora_scripts_per_request_max: u64,
+    /// How many transactions one of its requests may name.
+    pub esplora_txids_per_request_max: u64,
+    /// How many transactions a package may have (BIP 331 and Bitcoin Core's own bound).
+    pub esplora_package_max: u64,
+    /// When a client may ask again after a refusal that passes by itself, in milliseconds.
+    pub esplora_retry_after_ms: u64,
+    /// How many WebSockets may be open at once.
+    pub esplora_websockets_max: u64,
+    /// How many scripts one WebSocket may track.
+    pub esplora_tracked_per_websocket_max: u64,
+    /// The largest message a WebSocket may send, in bytes.
+    pub esplora_websocket_message_bytes_max: u64,
+    /// How long a WebSocket may say nothing, not even a pong, before it is closed, in milliseconds.
+    pub esplora_websocket_silence_max_ms: u64,
+    /// How many bytes of transactions that were asked of the node are remembered.
+    pub esplora_bodies_bytes_max: u64,
+    /// How many block summaries are remembered.
+    pub esplora_blocks_remembered_max: u64,
+    /// How many questions to the node the Esplora API has under way at once.
+    pub esplora_node_calls_max: u64,
+    /// How many further ones wait for their turn; one more is refused.
+    pub esplora_node_calls_waiting_max: u64,
+    /// How many blocks one transaction of the index connects while it catches up.
+    pub esplora_blocks_per_batch_max: u64,
+    /// How many bytes of blocks it connects at once.
+    pub esplora_block_bytes_per_batch_max: u64,
+    /// How many connections of the Electrum protocol may be open at once.
+    pub electrum_connections_max: u64,
+    /// The longest line of the Electrum protocol, in bytes.
+    pub electrum_line_bytes_max: u64,
 }
 
 /// `GET /operator/projections`, on the operator's listener only.
