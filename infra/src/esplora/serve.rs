@@ -9,6 +9,7 @@ use satpost_api::Rate;
 use satpost_api::esplora::{ChainQuery, EsploraConfig, EsploraState};
 use satpost_api::metrics::HttpMetrics;
 use satpost_commands::Handler;
+use satpost_domain::ClientId;
 use satpost_domain::ids::ScriptHash;
 use satpost_projections::ReadModel;
 use tokio::sync::{Notify, watch};
@@ -69,9 +70,22 @@ pub(crate) fn serve(
     });
 }
 
-/// What happened before a script was watched is not in the log unless it was looked for.
-fn history_is_complete(_read_model: &ReadModel, _script: &ScriptHash) -> bool {
-    false
+/// What happened before a script was watched is not in the log unless it was looked for: somebody
+/// who watches it has said from when on, and the node had all blocks since.
+fn history_is_complete(read_model: &ReadModel, script: &ScriptHash) -> bool {
+    if read_model.transaction_status().gap_open() {
+        return false;
+    }
+    let watched = read_model.watched_scripts();
+    let coins = read_model.coins();
+    let Some(coverage) = coins.coverage(script) else {
+        return false;
+    };
+    let is_covered = |client: &ClientId| {
+        let wish = watched.birthday(client, script);
+        wish.is_some_and(|(birthday, since)| coverage.satisfies(birthday, since))
+    };
+    coverage.from <= coverage.wanted && watched.watchers(script).any(|client| is_covered(&client))
 }
 
 async fn all_scripts(

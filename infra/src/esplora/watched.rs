@@ -83,7 +83,7 @@ impl WatchedScriptsChain {
                     return Ok(Some(convert::node_block_hash(block.hash)));
                 }
                 TransactionState::Mempool => return Ok(None),
-                _ => {}
+                TransactionState::Gone { .. } => {}
             }
         }
         if let Some(found) = self.node.transaction(txid, None).await? {

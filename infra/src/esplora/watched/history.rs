@@ -170,16 +170,22 @@ impl WatchedScriptsChain {
 }
 
 fn block_of(record: &TransactionRecord) -> Option<BlockHash> {
-    match record.steps.last()?.state {
+    match record.place()?.state {
         Status::Confirmed { block } => Some(convert::node_block_hash(block.hash)),
-        _ => None,
+        Status::Seen
+        | Status::DepthReached { .. }
+        | Status::Matured { .. }
+        | Status::Final { .. }
+        | Status::Unconfirmed { .. }
+        | Status::Replaced { .. }
+        | Status::Evicted => None,
     }
 }
 
 /// After its block was taken back a transaction is in the mempool, until it is told that it is not.
 fn is_in_mempool(record: &TransactionRecord) -> bool {
     matches!(
-        record.steps.last().map(|step| step.state),
+        record.place().map(|step| step.state),
         Some(Status::Seen | Status::Unconfirmed { .. })
     )
 }
