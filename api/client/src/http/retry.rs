@@ -35,10 +35,16 @@ pub(super) fn delay(error: &CallError, attempts: u32, dice: u32) -> Option<Durat
     }
 }
 
-/// A full mailbox or disk stays full for longer than a call can wait, so it is temporary but not repeated.
+/// A full mailbox or disk stays full, and a price stays away, for longer than a call can wait: that is
+/// temporary but not repeated.
 fn is_worth_repeating(error: &CallError) -> bool {
     match error.code() {
-        Some(ProblemCode::QueueFull | ProblemCode::StorageFull | ProblemCode::ClockSkew) => false,
+        Some(
+            ProblemCode::QueueFull
+            | ProblemCode::StorageFull
+            | ProblemCode::PriceUnavailable
+            | ProblemCode::ClockSkew,
+        ) => false,
         Some(_) | None => error.is_temporary(),
     }
 }
@@ -91,7 +97,9 @@ mod tests {
     fn a_refusal_for_good_is_not_repeated() {
         for code in ProblemCode::ALL {
             let repeated = delay(&refused(*code, None), 1, 0).is_some();
-            let expected = matches!(code.status(), 408 | 429 | 500 | 503)
+            let comes_back = matches!(code.status(), 408 | 429 | 500 | 503)
+                && !matches!(code, ProblemCode::PriceUnavailable);
+            let expected = comes_back
                 || matches!(code, ProblemCode::Conflict | ProblemCode::SignatureReplayed);
             assert_eq!(repeated, expected, "{}", code.as_str());
         }
