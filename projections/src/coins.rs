@@ -139,6 +139,7 @@ impl Coins {
     }
 
     fn happen(&mut self, script: ScriptHash, txid: Txid, effect: &Effect<'_>) {
+        self.leave_block(script, txid);
         let coins = self.scripts.entry(script).or_default();
         coins.take(txid, effect);
         if let Place::Block(height) = effect.place {
@@ -149,6 +150,22 @@ impl Coins {
                     .entry(height)
                     .or_default()
                     .insert((script, txid));
+            }
+        }
+    }
+
+    /// The block in which a transaction is, if it is in one, does not settle it any more.
+    fn leave_block(&mut self, script: ScriptHash, txid: Txid) {
+        let place = self
+            .scripts
+            .get(&script)
+            .and_then(|coins| coins.place(&txid));
+        if let Some(Place::Block(height)) = place
+            && let Some(settling) = self.recent.get_mut(&height)
+        {
+            settling.remove(&(script, txid));
+            if settling.is_empty() {
+                self.recent.remove(&height);
             }
         }
     }
@@ -229,13 +246,19 @@ impl Coins {
             ),
             ChainEvent::TransactionUnconfirmed {
                 txid, script_hash, ..
-            } => self.change(script_hash, |coins| coins.unconfirm(txid)),
+            } => {
+                self.leave_block(script_hash, txid);
+                self.change(script_hash, |coins| coins.unconfirm(txid));
+            }
             ChainEvent::TransactionReplaced {
                 txid, script_hash, ..
             }
             | ChainEvent::TransactionEvicted {
                 txid, script_hash, ..
-            } => self.change(script_hash, |coins| coins.remove(txid)),
+            } => {
+                self.leave_block(script_hash, txid);
+                self.change(script_hash, |coins| coins.remove(txid));
+            }
             ChainEvent::History(ref event) => self.apply_history(event),
             _ => {}
         }

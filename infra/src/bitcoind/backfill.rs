@@ -27,8 +27,8 @@ use satpost_domain::chain::{Chain, ChainError};
 use satpost_domain::limits::{NODE_RETRY_MAX, NODE_RETRY_MIN};
 use satpost_domain::network::Network;
 use satpost_projections::ReadModel;
-use tokio_util::sync::CancellationToken;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::rpc::RpcError;
 use super::scanner::MalformedBlock;

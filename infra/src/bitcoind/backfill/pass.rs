@@ -15,8 +15,8 @@ use satpost_domain::limits::{
 };
 use satpost_domain::script::Script;
 use satpost_domain::{Position, StreamId};
-use tokio::time::Instant;
 use satpost_projections::coins::Origin;
+use tokio::time::Instant;
 
 use super::recorder::Recorder;
 use super::{BackfillError, Backfiller};
