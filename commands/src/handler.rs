@@ -175,6 +175,22 @@ impl Handler {
         Ok(state)
     }
 
+    /// Like [`Self::state`], without a look at what other servers have appended since: for a writer
+    /// that is alone as a rule, asks often, and whose appends say so when it is not.
+    ///
+    /// # Errors
+    /// [`CommandError::Log`].
+    pub async fn last_state<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+    ) -> Result<Arc<A>, CommandError<A::Error>> {
+        let mut turn = self.streams.enter(stream).await;
+        let (folded, _) = self.folded::<A>(&mut turn, stream).await?;
+        let state = Arc::clone(&folded.state);
+        turn.keep(folded);
+        Ok(state)
+    }
+
     async fn carry_out<A, N>(
         &self,
         stream: &StreamId,

@@ -10,11 +10,12 @@ mod depths;
 mod error;
 mod event;
 mod event_id;
+mod milestones;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{ChainCommand, Conflict, RemovalCause, Sighting};
+pub use command::{ChainCommand, Conflict, DepthWish, RemovalCause, Sighting};
 pub use depths::{DepthError, DepthSet};
 pub use error::ChainError;
 pub use event::{BlockRef, ChainEvent, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch};

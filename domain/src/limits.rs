@@ -52,6 +52,17 @@ pub const DEPTH_MAX: u8 = 144;
 /// How many depths one watch can wait for.
 pub const DEPTHS_PER_WATCH_MAX: usize = 8;
 
+/// How deep a coinbase must be before a block can spend it (`COINBASE_MATURITY` of the consensus
+/// rules: the block 100 above its own is the first that can).
+pub const COINBASE_MATURITY: u32 = 100;
+/// How deep a transaction is when no reorganisation is expected to reach it any more, when the
+/// operator does not say.
+pub const FINAL_DEPTH_DEFAULT: u32 = 144;
+/// The smallest final depth: what most services take for settled.
+pub const FINAL_DEPTH_MIN: u32 = 6;
+/// The greatest final depth: transactions are remembered no deeper.
+pub const FINAL_DEPTH_MAX: u32 = 288;
+
 /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
 pub const REORG_BLOCKS_MAX: usize = 288;
 /// How many notifications of the node wait for the watcher; more are a gap, which is made good.
@@ -64,6 +75,12 @@ pub const NODE_BODIES_PER_CALL_MAX: usize = 100;
 pub const NODE_CALL_MAX: Duration = Duration::from_secs(30);
 /// How often the watcher compares its tip and mempool with the node's.
 pub const NODE_HEARTBEAT: Duration = Duration::from_secs(1);
+/// How often everything that is remembered is compared with the node.
+pub const NODE_AUDIT: Duration = Duration::from_secs(10 * 60);
+/// How long the notifications that belong to an audit may take to arrive.
+pub const NODE_AUDIT_WAIT: Duration = Duration::from_secs(10);
+/// The shortest time between two searches of the mempool for newly watched scripts.
+pub const NODE_SEARCH_PAUSE: Duration = Duration::from_millis(50);
 /// How long a removal from the mempool waits for the transaction that took the place.
 pub const NODE_REMOVAL_HOLD: Duration = Duration::from_millis(250);
 /// The first wait after the node failed; it doubles up to [`NODE_RETRY_MAX`].

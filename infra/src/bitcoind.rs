@@ -7,6 +7,7 @@
 //! - [`mempool`]: the node's mempool as it was told; [`matcher`]: what touches a watched script.
 //! - [`follower`]: applies blocks and mempool changes to the log; [`resync`]: the one way to
 //!   begin, and to begin again after anything may have been missed.
+//! - [`heartbeat`], [`epoch`]: what else shows that something is missing; [`metrics`] count it.
 //! - [`check`]: is this the right node, and does it announce what is needed.
 //! - [`watcher`]: the loop over all of them; [`status`]: what it tells the rest of the server.
 //!
@@ -17,9 +18,10 @@
 //! # What is seen
 //! A transaction is recorded when it pays to a script that is watched at that moment, or spends a
 //! coin that was recorded before. A transaction that waits in the mempool while its script is
-//! added to a watch list is found by the next heartbeat; older history is not looked for here.
+//! added to a watch list is found at once; older history is not looked for here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use satpost_domain::network::Network;
 use secrecy::SecretString;
@@ -28,17 +30,21 @@ pub mod books;
 pub mod check;
 pub(crate) mod convert;
 pub mod core_rpc;
+pub mod epoch;
 pub mod feed;
 pub mod follower;
+pub mod heartbeat;
 pub mod matcher;
 pub mod mempool;
+pub mod metrics;
 pub mod resync;
 pub mod rpc;
 pub mod status;
 pub mod watcher;
 
 pub use core_rpc::CoreRpc;
-pub use status::NodeStatus;
+pub use metrics::NodeMetrics;
+pub use status::{NodeStatus, Source};
 pub use watcher::run;
 
 /// Which node to follow, and how.
@@ -50,10 +56,15 @@ pub struct NodeConfig {
     pub rpc_url: String,
     /// How to log in to it.
     pub rpc_auth: NodeAuth,
-    /// Where it publishes `sequence`: `tcp://host:port` or `ipc:///path`.
-    pub zmq_sequence: String,
+    /// Where it publishes `sequence`: `tcp://host:port` or `ipc:///path`. Without it the node is
+    /// asked once a second.
+    pub zmq_sequence: Option<String>,
     /// Where it publishes `rawtx`; without it every transaction is asked for by RPC.
     pub zmq_rawtx: Option<String>,
+    /// How deep a transaction is when it is reported as final.
+    pub final_depth: u32,
+    /// How often everything is compared with the node.
+    pub audit_every: Duration,
 }
 
 /// How to log in to the node.

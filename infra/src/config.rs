@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use satpost_domain::limits::FINAL_DEPTH_DEFAULT;
 use satpost_domain::network::Network;
 use serde::{Deserialize, Serialize};
 
@@ -81,10 +82,12 @@ pub struct NodeConfig {
     pub rpc_user: Option<String>,
     /// A file with the password of that user.
     pub rpc_password_file: Option<PathBuf>,
-    /// The address of `zmqpubsequence`.
+    /// The address of `zmqpubsequence`; empty to ask the node once a second instead.
     pub zmq_sequence: String,
     /// The address of `zmqpubrawtx`, another one than that of `zmq_sequence`.
     pub zmq_rawtx: String,
+    /// How deep a transaction is when it is reported as final.
+    pub final_depth: u32,
 }
 
 /// Waking phones.
@@ -150,6 +153,7 @@ impl Default for Config {
                 rpc_password_file: None,
                 zmq_sequence: String::new(),
                 zmq_rawtx: String::new(),
+                final_depth: FINAL_DEPTH_DEFAULT,
             },
             push: PushConfig {
                 allow: Vec::new(),

@@ -5,7 +5,7 @@ use satpost_api::ports::{FEATURE_WATCHING, ReceiptSigner, RequestIds, ServiceSta
 use satpost_api_types::service::Feature;
 use tokio::sync::watch;
 
-use crate::bitcoind::NodeStatus;
+use crate::bitcoind::{NodeStatus, Source};
 use crate::server_keys::ServerKeys;
 use crate::system::SystemIds;
 
@@ -24,6 +24,9 @@ impl RequestIds for SystemIds {
         self.bytes()
     }
 }
+
+/// What a server in poll mode says.
+const POLLED: &str = "the node announces too little and is asked once a second; short-lived changes of the mempool are not seen";
 
 /// The node of this server, if it has one.
 pub enum Node {
@@ -58,6 +61,17 @@ impl Status {
                 | NodeStatus::Down { .. } => None,
             },
         }
+    }
+
+    fn is_polled(&self) -> bool {
+        let Node::Followed(status) = &self.node else {
+            return false;
+        };
+        let source = match *status.borrow() {
+            NodeStatus::Live { source, .. } => source,
+            _ => return false,
+        };
+        source == Source::Polled
     }
 
     /// What is wrong with the node, without a host or a path: the log tells the operator more.
@@ -100,6 +114,11 @@ impl ServiceStatus for Status {
     }
 
     fn checks(&self) -> Vec<Feature> {
-        vec![feature("node", self.node_trouble())]
+        let mut node = feature("node", self.node_trouble());
+        if self.is_polled() {
+            // Ready, but not as it should be.
+            node.reason = Some(POLLED.to_owned());
+        }
+        vec![node]
     }
 }

@@ -13,6 +13,7 @@ use satpost_api::price_query::{NoPrices, PriceQuery};
 use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, EventLog, IdSource, Payloads};
+use satpost_domain::limits::NODE_AUDIT;
 use satpost_event_store::LogIdentity;
 use satpost_projections::source::EventSource;
 use satpost_projections::{ReadModel, runner};
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
+use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
 use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
@@ -94,6 +95,8 @@ struct Server {
     log_identity: LogIdentity,
     keys: Arc<ServerKeys>,
     random: SystemIds,
+    /// Every metric of the server.
+    registry: prometheus::Registry,
 }
 
 impl Server {
@@ -120,6 +123,7 @@ impl Server {
             log_identity,
             keys,
             random,
+            registry: prometheus::Registry::new(),
         })
     }
 
@@ -227,7 +231,7 @@ impl Server {
             rpc,
             self.handler.clone(),
             Arc::clone(&self.read_model),
-            sender,
+            (sender, NodeMetrics::register(&self.registry)?),
             stop.clone(),
         ));
         Ok(Node::Followed(receiver))
@@ -307,10 +311,9 @@ impl Server {
         vapid_key: String,
         prices: Option<Arc<Prices>>,
     ) -> anyhow::Result<ApiState> {
-        let registry = prometheus::Registry::new();
         let prices: Arc<dyn PriceQuery> = match prices {
             Some(prices) => {
-                prices.metrics().register(&registry)?;
+                prices.metrics().register(&self.registry)?;
                 prices
             }
             None => Arc::new(NoPrices::default()),
@@ -324,8 +327,8 @@ impl Server {
             receipt_signer: Arc::clone(&self.keys) as _,
             service: status,
             request_ids: Arc::new(self.random.clone()),
-            registry,
             prices,
+            registry: self.registry.clone(),
         };
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;
@@ -375,8 +378,10 @@ fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
         network: config.network(),
         rpc_url: node.rpc_url.clone(),
         rpc_auth,
-        zmq_sequence: node.zmq_sequence.clone(),
+        zmq_sequence: Some(node.zmq_sequence.clone()).filter(|address| !address.is_empty()),
         zmq_rawtx: Some(node.zmq_rawtx.clone()).filter(|address| !address.is_empty()),
+        final_depth: node.final_depth,
+        audit_every: NODE_AUDIT,
     })
 }
 

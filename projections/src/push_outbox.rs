@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::ops::Bound;
 
+use satpost_domain::chain::ChainEvent;
 use satpost_domain::client::ClientEvent;
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::mailbox::MailboxEvent;
@@ -274,7 +275,9 @@ impl Projection for PushOutbox {
                 }
             }
             Event::Chain(event) => {
-                if let Some(script) = event.touched_script() {
+                // Nobody asked for the depth at which the server calls a transaction final.
+                let asked_for = !matches!(event, ChainEvent::TransactionFinal { .. });
+                if let Some(script) = event.touched_script().filter(|_| asked_for) {
                     self.touch(script);
                 }
             }

@@ -1,5 +1,6 @@
 //! All projections behind one position: what queries are asked of.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub struct ReadModel {
     /// writer waiting at the locks below would keep every reader behind it waiting as well.
     writer: Mutex<()>,
     progress: watch::Sender<Progress>,
+    watch_list_changes: AtomicU64,
     arrivals: ArrivalBoard,
 }
 
@@ -257,6 +259,10 @@ impl ReadModel {
         for cell in self.cells() {
             cell.apply(envelopes);
         }
+        let of_watch_lists = |envelope: &&Envelope| matches!(envelope.event, Event::Watchlist(_));
+        let changes = envelopes.iter().filter(of_watch_lists).count() as u64;
+        self.watch_list_changes
+            .fetch_add(changes, Ordering::Release);
         self.progress.send_modify(|progress| {
             progress.position = last.position;
             progress.applied += envelopes.len() as u64;
@@ -290,6 +296,12 @@ impl ReadModel {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.progress.borrow().live
+    }
+
+    /// How many changes of watch lists this process has applied. Counted after they can be seen.
+    #[must_use]
+    pub fn watch_list_changes(&self) -> u64 {
+        self.watch_list_changes.load(Ordering::Acquire)
     }
 
     /// How far the projections have come, now and whenever it changes.

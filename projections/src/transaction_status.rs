@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use satpost_domain::chain::{BlockRef, ChainEvent, ReplacedIn, Touch};
 use satpost_domain::ids::{ScriptHash, Txid};
+use satpost_domain::limits::COINBASE_MATURITY;
 use satpost_domain::{Envelope, Event, Position, Timestamp};
 
 use crate::projection::{Projection, SnapshotError};
@@ -41,6 +42,23 @@ pub enum Status {
         /// The block.
         block: BlockRef,
     },
+    /// As deep as somebody wished.
+    DepthReached {
+        /// How deep.
+        depth: u32,
+        /// The block that made the depth.
+        block: BlockRef,
+    },
+    /// A coinbase that can be spent.
+    Matured {
+        /// The block before the first that can spend it.
+        block: BlockRef,
+    },
+    /// So deep that no reorganisation is expected to reach it.
+    Final {
+        /// The block that made the depth.
+        block: BlockRef,
+    },
     /// Its block was taken back.
     Unconfirmed {
         /// The block it was in.
@@ -57,6 +75,21 @@ pub enum Status {
     Evicted,
 }
 
+impl Status {
+    /// True when it says where the transaction is; a milestone says only what it has reached there.
+    #[must_use]
+    pub const fn is_place(&self) -> bool {
+        match self {
+            Self::Seen
+            | Self::Confirmed { .. }
+            | Self::Unconfirmed { .. }
+            | Self::Replaced { .. }
+            | Self::Evicted => true,
+            Self::DepthReached { .. } | Self::Matured { .. } | Self::Final { .. } => false,
+        }
+    }
+}
+
 /// A transaction and one script it touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionRecord {
@@ -68,10 +101,47 @@ pub struct TransactionRecord {
     pub received_sat: u64,
     /// What it takes from the script, in satoshi.
     pub spent_sat: u64,
-    /// Its way so far, oldest first; the last step is where it is now. Bounded by
+    /// True when it is the first transaction of a block.
+    pub is_coinbase: bool,
+    /// Its way so far, oldest first. Bounded by
     /// [`satpost_domain::limits::TRANSACTION_STEPS_MAX`]: the oldest steps after the first are
-    /// dropped.
+    /// dropped, but never the one that says where it is now.
     pub steps: Vec<Step>,
+}
+
+impl TransactionRecord {
+    /// Where it is now: the last step that is a place.
+    #[must_use]
+    pub fn place(&self) -> Option<&Step> {
+        self.steps.iter().rfind(|step| step.state.is_place())
+    }
+
+    /// How deep it is when `tip` is the tip, from 1; nothing when it is in no block.
+    #[must_use]
+    pub fn depth(&self, tip: BlockRef) -> Option<u32> {
+        match self.place()?.state {
+            Status::Confirmed { block } => Some(tip.height.checked_sub(block.height)? + 1),
+            _ => None,
+        }
+    }
+
+    /// True when it is as deep below `tip` as the server calls final.
+    #[must_use]
+    pub fn is_final(&self, tip: BlockRef) -> bool {
+        // A chain that is at the height again has said so again, with its own block.
+        let milestones = self.steps.iter().rev();
+        milestones
+            .take_while(|step| !step.state.is_place())
+            .any(|step| matches!(step.state, Status::Final { block } if block.height <= tip.height))
+    }
+
+    /// True when it is a coinbase that the block after `tip` can spend, false when it cannot yet;
+    /// nothing when it is no coinbase or in no block.
+    #[must_use]
+    pub fn is_mature(&self, tip: BlockRef) -> Option<bool> {
+        let depth = self.depth(tip).filter(|_| self.is_coinbase)?;
+        Some(depth >= COINBASE_MATURITY)
+    }
 }
 
 /// The projection.
@@ -110,12 +180,14 @@ impl TransactionStatus {
         self.gap_open
     }
 
-    /// A transaction was seen with what it does to a script.
-    fn sight(&mut self, txid: Txid, touch: &Touch, step: Step) {
-        self.histories
-            .entry(touch.script_hash)
-            .or_default()
-            .sight(txid, touch, step);
+    /// A transaction was seen with what it does to a script; its place when it is in a block.
+    fn sight(&mut self, txid: Txid, touch: &Touch, index: Option<u32>, step: Step) {
+        self.histories.entry(touch.script_hash).or_default().sight(
+            txid,
+            touch,
+            index == Some(0),
+            step,
+        );
     }
 
     /// Something happened to a transaction that was seen before.
@@ -128,7 +200,7 @@ impl TransactionStatus {
 
 impl Projection for TransactionStatus {
     const NAME: &'static str = "transaction_status";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn apply(&mut self, envelope: &Envelope) {
         let Event::Chain(event) = &envelope.event else {
@@ -147,18 +219,42 @@ impl Projection for TransactionStatus {
             ChainEvent::BlockDisconnected { block } => self.tip.disconnect(block),
             ChainEvent::TransactionSeen {
                 txid, ref touch, ..
-            } => self.sight(txid, touch, step(Status::Seen)),
+            } => self.sight(txid, touch, None, step(Status::Seen)),
             ChainEvent::TransactionConfirmed {
                 txid,
                 ref touch,
                 block,
+                index,
                 ..
-            } => self.sight(txid, touch, step(Status::Confirmed { block })),
+            } => self.sight(txid, touch, Some(index), step(Status::Confirmed { block })),
             ChainEvent::TransactionUnconfirmed {
                 txid,
                 script_hash,
                 block,
+                ..
             } => self.move_on(txid, script_hash, step(Status::Unconfirmed { block })),
+            ChainEvent::DepthReached {
+                txid,
+                script_hash,
+                depth,
+                block,
+            } => self.move_on(
+                txid,
+                script_hash,
+                step(Status::DepthReached { depth, block }),
+            ),
+            ChainEvent::CoinbaseMatured {
+                txid,
+                script_hash,
+                block,
+            } => self.move_on(txid, script_hash, step(Status::Matured { block })),
+            ChainEvent::TransactionFinal {
+                txid,
+                script_hash,
+                block,
+                ..
+            } => self.move_on(txid, script_hash, step(Status::Final { block })),
+            ChainEvent::AuditPassed { .. } => {}
             ChainEvent::TransactionReplaced {
                 txid,
                 script_hash,

@@ -101,7 +101,7 @@ struct Path {
 enum Place {
     Mempool,
     Confirmed(BlockRef),
-    Gone,
+    Gone { replaced: bool },
 }
 
 impl Log {
@@ -134,8 +134,10 @@ impl Log {
         }
         self.history.extend(events);
         let chain = &self.chain;
-        self.paths
-            .retain(|(txid, _), _| chain.tracked(txid).is_some());
+        // How often one that went was in the mempool is remembered for ever.
+        self.paths.retain(|(txid, _), path| {
+            chain.tracked(txid).is_some() || matches!(path.place, Place::Gone { .. })
+        });
         let again = chain.decide(command);
         assert!(
             again.is_err() || again.is_ok_and(|events| events.is_empty()),
@@ -155,9 +157,8 @@ impl Log {
                 let key = (*txid, touch.script_hash);
                 let before = self.paths.get(&key);
                 assert!(
-                    before.is_none_or(
-                        |path| path.place == Place::Gone && path.incarnation < *incarnation
-                    ),
+                    before.is_none_or(|path| matches!(path.place, Place::Gone { .. })
+                        && path.incarnation < *incarnation),
                     "{event:?} after {before:?}"
                 );
                 (
@@ -190,6 +191,7 @@ impl Log {
                 txid,
                 script_hash,
                 block,
+                ..
             } => {
                 let key = (*txid, *script_hash);
                 let before = self.paths[&key];
@@ -215,15 +217,18 @@ impl Log {
             } => {
                 let key = (*txid, *script_hash);
                 let before = self.paths[&key];
-                let expected = Path {
-                    place: Place::Mempool,
-                    incarnation: *incarnation,
-                };
-                assert_eq!(before, expected, "{event:?}");
+                let replaced = matches!(event, ChainEvent::TransactionReplaced { .. });
+                // What took the place of an evicted transaction may be known only later.
+                let may_go = before.place == Place::Mempool
+                    || replaced && before.place == Place::Gone { replaced: false };
+                assert!(
+                    may_go && before.incarnation == *incarnation,
+                    "{event:?} after {before:?}"
+                );
                 (
                     key,
                     Path {
-                        place: Place::Gone,
+                        place: Place::Gone { replaced },
                         incarnation: *incarnation,
                     },
                 )
@@ -231,6 +236,10 @@ impl Log {
             ChainEvent::EpochStarted { .. }
             | ChainEvent::BlockConnected { .. }
             | ChainEvent::BlockDisconnected { .. }
+            | ChainEvent::AuditPassed { .. }
+            | ChainEvent::DepthReached { .. }
+            | ChainEvent::TransactionFinal { .. }
+            | ChainEvent::CoinbaseMatured { .. }
             | ChainEvent::FeedGap { .. }
             | ChainEvent::FeedRestored { .. } => return,
         };
@@ -253,6 +262,8 @@ impl Log {
             time_secs: 0,
             sightings: transactions.iter().copied().map(sighting).collect(),
             conflicts: conflicts.collect(),
+            depths: Vec::new(),
+            final_depth: 6,
         });
     }
 

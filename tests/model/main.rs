@@ -12,4 +12,5 @@ mod handler;
 mod mailbox;
 mod projections;
 mod support;
+mod watcher;
 mod watchlist;

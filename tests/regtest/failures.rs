@@ -112,7 +112,7 @@ async fn makes_good_every_loss_of_notifications() {
         Relay::of(&node.zmq_rawtx_url()),
     );
     let mut config = config(&node);
-    config.zmq_sequence = sequence.endpoint();
+    config.zmq_sequence = Some(sequence.endpoint());
     config.zmq_rawtx = Some(rawtx.endpoint());
     let server = Server::start(config, empty_log());
     server.until_live().await;

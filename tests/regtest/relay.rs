@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 pub(crate) struct Relay {
     endpoint: String,
     lose_every: Arc<AtomicUsize>,
+    double_every: Arc<AtomicUsize>,
+    stalled: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -26,16 +28,26 @@ impl Relay {
         let endpoint = sink.get_last_endpoint().unwrap().unwrap();
 
         let lose_every = Arc::new(AtomicUsize::new(usize::MAX));
+        let double_every = Arc::new(AtomicUsize::new(usize::MAX));
+        let stalled = Arc::new(AtomicBool::new(false));
         let stop = Arc::new(AtomicBool::new(false));
         let (every, stopped) = (Arc::clone(&lose_every), Arc::clone(&stop));
+        let (doubled, waits) = (Arc::clone(&double_every), Arc::clone(&stalled));
         let thread = std::thread::spawn(move || {
             let mut count = 0_usize;
             while !stopped.load(Ordering::Relaxed) {
+                if waits.load(Ordering::Relaxed) {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    continue;
+                }
                 if source.poll(zmq::POLLIN, 50).unwrap() == 0 {
                     continue;
                 }
                 let message = source.recv_multipart(0).unwrap();
                 count += 1;
+                if count.is_multiple_of(doubled.load(Ordering::Relaxed)) {
+                    sink.send_multipart(&message, 0).unwrap();
+                }
                 if !count.is_multiple_of(every.load(Ordering::Relaxed)) {
                     sink.send_multipart(message, 0).unwrap();
                 }
@@ -44,6 +56,8 @@ impl Relay {
         Self {
             endpoint,
             lose_every,
+            double_every,
+            stalled,
             stop,
             thread: Some(thread),
         }
@@ -57,6 +71,23 @@ impl Relay {
     /// From now on every `n`th message is lost; all of them for 1.
     pub(crate) fn lose_every(&self, n: usize) {
         self.lose_every.store(n, Ordering::Relaxed);
+    }
+
+    /// From now on every `n`th message comes twice; all of them for 1.
+    pub(crate) fn double_every(&self, n: usize) {
+        self.double_every.store(n, Ordering::Relaxed);
+    }
+
+    /// Holds everything back, like a reader that is stopped, until it is told otherwise.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    /// Forwards everything once again.
+    pub(crate) fn work_again(&self) {
+        self.lose_every(usize::MAX);
+        self.double_every(usize::MAX);
+        self.stall(false);
     }
 }
 

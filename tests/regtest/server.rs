@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use bitcoin::hashes::Hash as _;
 use bitcoin::{Address, Txid};
-use satpost_commands::ports::EventLog as _;
+use satpost_commands::ports::EventLog;
 use satpost_commands::watch_addresses::watch_addresses;
 use satpost_commands::{CommandContext, Handler};
 use satpost_domain::chain::{Chain, ChainEvent, ReplacedIn, ReplacedVia};
 use satpost_domain::ids::{RequestDigest, ScriptHash};
+use satpost_domain::limits::{FINAL_DEPTH_DEFAULT, NODE_AUDIT};
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
-use satpost_domain::{ClientId, CommandId, Event, Position, Revision, StreamId};
+use satpost_domain::{ClientId, CommandId, Event, EventId, Position, Revision, StreamId};
 use satpost_event_store::memory::MemoryEventStore;
-use satpost_infra::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeStatus};
+use satpost_infra::bitcoind::rpc::NodeRpc;
+use satpost_infra::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
 use satpost_infra::event_log::StoredEventLog;
 use satpost_infra::system::{SystemClock, SystemIds};
 use satpost_projections::{ReadModel, runner};
@@ -25,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::truth;
+use crate::{milestones, truth};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -52,7 +54,9 @@ pub(crate) struct Server {
     pub(crate) log: StoredEventLog,
     handler: Handler,
     read_model: Arc<ReadModel>,
+    final_depth: u32,
     pub(crate) status: watch::Receiver<NodeStatus>,
+    pub(crate) metrics: NodeMetrics,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -63,8 +67,10 @@ pub(crate) fn config(node: &RegtestNode) -> NodeConfig {
         network: Network::Regtest,
         rpc_url: node.rpc_url(),
         rpc_auth: NodeAuth::Cookie(node.rpc_cookie()),
-        zmq_sequence: node.zmq_sequence_url(),
+        zmq_sequence: Some(node.zmq_sequence_url()),
         zmq_rawtx: Some(node.zmq_rawtx_url()),
+        final_depth: FINAL_DEPTH_DEFAULT,
+        audit_every: NODE_AUDIT,
     }
 }
 
@@ -78,11 +84,20 @@ impl Server {
 
     /// Starts over `log`.
     pub(crate) fn start(config: NodeConfig, log: StoredEventLog) -> Self {
-        let handler = Handler::new(
-            Arc::new(log.clone()),
-            Arc::new(SystemClock),
-            Arc::new(SystemIds::new()),
-        );
+        let rpc = CoreRpc::new(config.rpc_url.clone(), config.rpc_auth.clone());
+        let writer = Arc::new(log.clone());
+        Self::start_over(config, log, writer, Arc::new(rpc))
+    }
+
+    /// Starts over `log`, with other ways to write to it and to ask the node.
+    pub(crate) fn start_over(
+        config: NodeConfig,
+        log: StoredEventLog,
+        writer: Arc<dyn EventLog>,
+        rpc: Arc<dyn NodeRpc>,
+    ) -> Self {
+        let handler = Handler::new(writer, Arc::new(SystemClock), Arc::new(SystemIds::new()));
+        let final_depth = config.final_depth;
         let read_model = Arc::new(ReadModel::new());
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -91,19 +106,20 @@ impl Server {
             runner::run(&model, &source, |_| (), stopped.cancelled_owned()).await;
         });
         let (status_sender, status) = watch::channel(NodeStatus::Connecting);
+        let metrics = NodeMetrics::register(&prometheus::Registry::new()).unwrap();
+        let counted = metrics.clone();
         let (model, follower, stopped) = (Arc::clone(&read_model), handler.clone(), stop.clone());
         tasks.spawn(async move {
             // Like the server, the watcher starts when the read model knows what is watched.
             while !model.is_live() {
                 tokio::time::sleep(PAUSE).await;
             }
-            let rpc = CoreRpc::new(config.rpc_url.clone(), config.rpc_auth.clone());
             bitcoind::run(
                 config,
-                Arc::new(rpc),
+                rpc,
                 follower,
                 model,
-                status_sender,
+                (status_sender, counted),
                 stopped,
             )
             .await;
@@ -112,7 +128,9 @@ impl Server {
             log,
             handler,
             read_model,
+            final_depth,
             status,
+            metrics,
             stop,
             tasks,
         }
@@ -176,16 +194,27 @@ impl Server {
 
     /// Every event of the chain so far.
     pub(crate) async fn events(&self) -> Vec<ChainEvent> {
+        let events = self.events_with_ids().await.into_iter();
+        events.map(|(_, event)| event).collect()
+    }
+
+    /// Every event of the chain so far, with its id.
+    pub(crate) async fn events_with_ids(&self) -> Vec<(EventId, ChainEvent)> {
         let stream = StreamId::chain(Network::Regtest);
-        let page = self.log.read(&stream, Revision(0), 100_000).await.unwrap();
-        assert!(page.end_of_stream);
-        let events = page.events.into_iter().map(|envelope| envelope.event);
-        events
-            .map(|event| match event {
-                Event::Chain(event) => event,
-                other => panic!("{other:?} is no event of a chain"),
-            })
-            .collect()
+        let mut events = Vec::new();
+        loop {
+            let from = Revision(events.len() as u64);
+            let page = self.log.read(&stream, from, 10_000).await.unwrap();
+            events.extend(page.events.into_iter().map(|envelope| {
+                let Event::Chain(event) = envelope.event else {
+                    panic!("{:?} is no event of a chain", envelope.event);
+                };
+                (envelope.event_id, event)
+            }));
+            if page.end_of_stream {
+                return events;
+            }
+        }
     }
 
     /// The steps of a transaction that touches one watched script.
@@ -216,7 +245,10 @@ impl Server {
         let mut difference = truth::difference(self, node).await;
         for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
             if difference.is_none() {
-                truth::assert_lawful(&self.events().await);
+                let events = self.events().await;
+                truth::assert_lawful(&events);
+                let chain = self.chain().await;
+                milestones::assert_kept(&events, &chain, self.final_depth);
                 return;
             }
             tokio::time::sleep(PAUSE).await;
@@ -257,6 +289,7 @@ pub(crate) fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<S
                 txid,
                 script_hash,
                 block,
+                ..
             } => (txid, *script_hash, Step::Unconfirmed(block.height)),
             ChainEvent::TransactionReplaced {
                 txid,
@@ -275,6 +308,10 @@ pub(crate) fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<S
             ChainEvent::EpochStarted { .. }
             | ChainEvent::BlockConnected { .. }
             | ChainEvent::BlockDisconnected { .. }
+            | ChainEvent::AuditPassed { .. }
+            | ChainEvent::DepthReached { .. }
+            | ChainEvent::TransactionFinal { .. }
+            | ChainEvent::CoinbaseMatured { .. }
             | ChainEvent::FeedGap { .. }
             | ChainEvent::FeedRestored { .. } => continue,
         };

@@ -67,7 +67,7 @@ fn page(
     let cursor = cursor.map_or(after, |step| step.position);
     let transactions: Option<_> = records
         .iter()
-        .map(|record| transaction(record, addresses.get(&record.script_hash)?))
+        .map(|record| transaction(record, status.tip(), addresses.get(&record.script_hash)?))
         .collect();
     Ok(ListTransactionsResponse {
         transactions: transactions.ok_or_else(|| {
@@ -93,7 +93,11 @@ fn addresses(state: &State, client: &ClientId) -> Result<BTreeMap<ScriptHash, St
         .collect()
 }
 
-fn transaction(record: &TransactionRecord, address: &str) -> Option<Transaction> {
+fn transaction(
+    record: &TransactionRecord,
+    tip: Option<BlockRef>,
+    address: &str,
+) -> Option<Transaction> {
     let history: Vec<TransactionStep> = record
         .steps
         .iter()
@@ -108,7 +112,10 @@ fn transaction(record: &TransactionRecord, address: &str) -> Option<Transaction>
         address: address.to_owned(),
         received_sat: record.received_sat,
         spent_sat: record.spent_sat,
-        status: history.last()?.status.clone(),
+        status: transaction_status(record.place()?.state),
+        depth: tip.and_then(|tip| record.depth(tip)),
+        is_final: tip.is_some_and(|tip| record.is_final(tip)),
+        mature: tip.and_then(|tip| record.is_mature(tip)),
         history,
     })
 }
@@ -117,6 +124,12 @@ fn transaction_status(status: Status) -> TransactionStatus {
     match status {
         Status::Seen => TransactionStatus::Seen,
         Status::Confirmed { block: at } => TransactionStatus::Confirmed { block: block(at) },
+        Status::DepthReached { depth, block: at } => TransactionStatus::DepthReached {
+            depth,
+            block: block(at),
+        },
+        Status::Matured { block: at } => TransactionStatus::Matured { block: block(at) },
+        Status::Final { block: at } => TransactionStatus::Final { block: block(at) },
         Status::Unconfirmed { block: at } => TransactionStatus::Unconfirmed { block: block(at) },
         Status::Replaced { by, replaced_in } => TransactionStatus::Replaced {
             by: by.to_string(),

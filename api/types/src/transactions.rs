@@ -38,9 +38,18 @@ pub struct Transaction {
     pub received_sat: u64,
     /// What it takes from the address, in satoshi.
     pub spent_sat: u64,
-    /// Where it is now.
+    /// Where it is now: `seen`, `confirmed`, `unconfirmed`, `replaced` or `evicted`.
     pub status: TransactionStatus,
-    /// Its way so far, oldest first; the last one equals `status`.
+    /// How many blocks deep it is, 1 in the tip; absent when it is in no block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u32>,
+    /// True when it is so deep that the server expects no reorganisation to reach it.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// For the coinbase of a block: whether the next block can spend it. Absent for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mature: Option<bool>,
+    /// Its way so far, oldest first: where it was, and what it reached there.
     pub history: Vec<TransactionStep>,
 }
 
@@ -56,7 +65,7 @@ pub struct TransactionStep {
     pub status: TransactionStatus,
 }
 
-/// Where a transaction is.
+/// Where a transaction is, or what it has reached there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TransactionStatus {
@@ -65,6 +74,23 @@ pub enum TransactionStatus {
     /// In a block.
     Confirmed {
         /// The block.
+        block: Block,
+    },
+    /// As many blocks deep as somebody who watches the address wished. Taken back with `block`.
+    DepthReached {
+        /// How deep.
+        depth: u32,
+        /// The block that made the depth.
+        block: Block,
+    },
+    /// A coinbase that can be spent. Taken back with `block`.
+    Matured {
+        /// The block before the first that can spend it.
+        block: Block,
+    },
+    /// So deep that the server expects no reorganisation to reach it. Taken back with `block`.
+    Final {
+        /// The block that made the depth.
         block: Block,
     },
     /// Its block was taken back; it waits again.

@@ -1,7 +1,7 @@
 //! What the watcher tells the chain.
 
 use crate::chain::{BlockRef, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch};
-use crate::ids::{BlockHash, Txid};
+use crate::ids::{BlockHash, ScriptHash, Txid};
 use crate::time::Timestamp;
 
 /// A transaction that touches watched scripts, as it was seen in the mempool or in a block.
@@ -44,6 +44,17 @@ pub struct Conflict {
     pub via: ReplacedVia,
 }
 
+/// Somebody who watches a script wished to hear of a depth, and the block being connected makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DepthWish {
+    /// The transaction.
+    pub txid: Txid,
+    /// The script it touches.
+    pub script_hash: ScriptHash,
+    /// How deep it is once the block is connected.
+    pub depth: u32,
+}
+
 /// A command to one chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainCommand {
@@ -68,6 +79,11 @@ pub enum ChainCommand {
         sightings: Vec<Sighting>,
         /// Which tracked mempool transactions it made impossible.
         conflicts: Vec<Conflict>,
+        /// Which wished depths it makes; those that do not fit are skipped.
+        depths: Vec<DepthWish>,
+        /// How deep a transaction is when it is final, from 2 to
+        /// [`crate::limits::FINAL_DEPTH_MAX`].
+        final_depth: u32,
     },
     /// Take back the tip.
     DisconnectBlock {
@@ -83,8 +99,18 @@ pub enum ChainCommand {
     },
     /// Transactions left the mempool without a block.
     RemoveTransactions {
-        /// Which and why; those not in the mempool are skipped.
+        /// Which and why; those not in the mempool are skipped, unless they were evicted and what
+        /// took their place is known now.
         removals: Vec<(Txid, RemovalCause)>,
+    },
+    /// Everything that is remembered was compared with the node, and nothing differed.
+    NoteAudit {
+        /// How many blocks were compared.
+        blocks: u32,
+        /// How many transactions the mempool had.
+        transactions: u32,
+        /// When.
+        at: Timestamp,
     },
     /// Something may have been missed.
     NoteGap {

@@ -36,6 +36,8 @@ impl Aggregate for Chain {
                 time_secs,
                 sightings,
                 conflicts,
+                depths,
+                final_depth,
             } => {
                 let tip = tip?;
                 if self.recent_blocks().any(|known| known == *block) {
@@ -51,6 +53,7 @@ impl Aggregate for Chain {
                 };
                 Ok(std::iter::once(connected)
                     .chain(self.confirm(*block, sightings))
+                    .chain(self.milestones(*block, depths, *final_depth))
                     .chain(self.remove(&replaced_by_block(sightings, conflicts)))
                     .collect())
             }
@@ -59,6 +62,16 @@ impl Aggregate for Chain {
                 tip.map(|_| self.see(sightings, *at))
             }
             ChainCommand::RemoveTransactions { removals } => tip.map(|_| self.remove(removals)),
+            ChainCommand::NoteAudit {
+                blocks,
+                transactions,
+                at,
+            } => Ok(vec![ChainEvent::AuditPassed {
+                tip: tip?,
+                blocks: *blocks,
+                transactions: *transactions,
+                at: *at,
+            }]),
             ChainCommand::NoteGap { kind, at } => {
                 let gap = ChainEvent::FeedGap {
                     kind: *kind,
@@ -133,6 +146,7 @@ impl Chain {
                 txid: *txid,
                 script_hash: *script_hash,
                 block,
+                was_final: tracked.was_final,
             })
         });
         std::iter::once(ChainEvent::BlockDisconnected { block })
@@ -165,7 +179,7 @@ impl Chain {
             let known = self.tracked(&sighting.txid);
             let mut touches = all_touches(sighting, known);
             let incarnation = match known.map(|known| (known.state, known)) {
-                None => 1,
+                None => self.earlier_incarnations(&sighting.txid) + 1,
                 Some((TransactionState::Gone { .. }, known)) => known.incarnation + 1,
                 // A script that is watched since the transaction was seen still needs its event.
                 Some((TransactionState::Mempool, known)) => {
@@ -197,7 +211,15 @@ impl Chain {
             let Some(tracked) = self.tracked(txid) else {
                 continue;
             };
-            if tracked.state == TransactionState::Mempool {
+            let goes = match tracked.state {
+                TransactionState::Mempool => true,
+                // What took the place is found only now.
+                TransactionState::Gone { replaced, .. } => {
+                    !replaced && matches!(cause, RemovalCause::Replaced { .. })
+                }
+                TransactionState::Confirmed(_) => false,
+            };
+            if goes {
                 let scripts = tracked.touches.keys();
                 events.extend(scripts.map(|script| gone(*txid, *script, tracked, *cause)));
             }

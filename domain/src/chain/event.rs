@@ -65,6 +65,16 @@ pub enum GapKind {
     NodeRestart,
     /// The node's tip or mempool differs from what the notifications told.
     Heartbeat,
+    /// More changes of the mempool were numbered than announced, or an announced block does not
+    /// follow the one before it.
+    Books,
+    /// More notifications waited than the server holds.
+    Overflow,
+    /// The full comparison with the node found a difference.
+    Audit,
+    /// The node announces too little, so it is asked once a second from now on. What comes and
+    /// goes between two questions is not seen.
+    Polling,
 }
 
 /// An event of one chain.
@@ -128,8 +138,11 @@ pub enum ChainEvent {
         script_hash: ScriptHash,
         /// The block that was taken back.
         block: BlockRef,
+        /// True when it had been reported as final: an alarm for the operator.
+        was_final: bool,
     },
-    /// Another transaction took its place.
+    /// Another transaction took its place. May follow an eviction of the same stay in the mempool,
+    /// when what took the place is found only later.
     TransactionReplaced {
         /// The transaction.
         txid: Txid,
@@ -152,6 +165,51 @@ pub enum ChainEvent {
         script_hash: ScriptHash,
         /// Which stay in the mempool ended.
         incarnation: u32,
+    },
+    /// A transaction is as deep as somebody who watches its script wished. Holds as long as
+    /// `block` is in the chain: after a reorganisation the depth is reached again, in another block.
+    DepthReached {
+        /// The transaction.
+        txid: Txid,
+        /// The script it touches.
+        script_hash: ScriptHash,
+        /// How many blocks there are from its own to `block`, both counted.
+        depth: u32,
+        /// The block that made the depth.
+        block: BlockRef,
+    },
+    /// A transaction is so deep that no reorganisation is expected to reach it. Holds as long as
+    /// `block` is in the chain, like [`Self::DepthReached`].
+    TransactionFinal {
+        /// The transaction.
+        txid: Txid,
+        /// The script it touches.
+        script_hash: ScriptHash,
+        /// The final depth of the server that says so.
+        depth: u32,
+        /// The block that made the depth.
+        block: BlockRef,
+    },
+    /// The outputs of a coinbase can be spent by the block after `block`. Holds as long as `block`
+    /// is in the chain, like [`Self::DepthReached`].
+    CoinbaseMatured {
+        /// The coinbase transaction.
+        txid: Txid,
+        /// The script it pays to.
+        script_hash: ScriptHash,
+        /// The block that made it [`crate::limits::COINBASE_MATURITY`] blocks deep.
+        block: BlockRef,
+    },
+    /// Everything that is remembered was compared with the node, and nothing differed.
+    AuditPassed {
+        /// The tip at that moment.
+        tip: BlockRef,
+        /// How many blocks were compared, from the tip downwards.
+        blocks: u32,
+        /// How many transactions the mempool had.
+        transactions: u32,
+        /// When.
+        at: Timestamp,
     },
     /// What happened between two moments may be known only by its result.
     FeedGap {
@@ -179,10 +237,14 @@ impl ChainEvent {
             }
             Self::TransactionUnconfirmed { script_hash, .. }
             | Self::TransactionReplaced { script_hash, .. }
-            | Self::TransactionEvicted { script_hash, .. } => Some(script_hash),
+            | Self::TransactionEvicted { script_hash, .. }
+            | Self::DepthReached { script_hash, .. }
+            | Self::TransactionFinal { script_hash, .. }
+            | Self::CoinbaseMatured { script_hash, .. } => Some(script_hash),
             Self::EpochStarted { .. }
             | Self::BlockConnected { .. }
             | Self::BlockDisconnected { .. }
+            | Self::AuditPassed { .. }
             | Self::FeedGap { .. }
             | Self::FeedRestored { .. } => None,
         }

@@ -72,6 +72,7 @@ fn identity(event: &ChainEvent) -> (u8, About<'_>, Anchor<'_>) {
             txid,
             script_hash,
             block,
+            ..
         } => (6, Some((script_hash, txid)), Anchor::Block(&block.hash)),
         ChainEvent::TransactionReplaced {
             txid,
@@ -96,6 +97,26 @@ fn identity(event: &ChainEvent) -> (u8, About<'_>, Anchor<'_>) {
             (9, None, Anchor::Moment(at.as_millis(), gap_number(*kind)))
         }
         ChainEvent::FeedRestored { at, .. } => (10, None, Anchor::Moment(at.as_millis(), 0)),
+        // The transaction is in one block of the chain below the anchor, so the anchor names the
+        // depth as well.
+        ChainEvent::DepthReached {
+            txid,
+            script_hash,
+            block,
+            ..
+        } => (11, Some((script_hash, txid)), Anchor::Block(&block.hash)),
+        ChainEvent::TransactionFinal {
+            txid,
+            script_hash,
+            block,
+            ..
+        } => (12, Some((script_hash, txid)), Anchor::Block(&block.hash)),
+        ChainEvent::CoinbaseMatured {
+            txid,
+            script_hash,
+            block,
+        } => (13, Some((script_hash, txid)), Anchor::Block(&block.hash)),
+        ChainEvent::AuditPassed { at, .. } => (14, None, Anchor::Moment(at.as_millis(), 0)),
     }
 }
 
@@ -106,5 +127,9 @@ const fn gap_number(kind: GapKind) -> u8 {
         GapKind::Disconnected => 3,
         GapKind::NodeRestart => 4,
         GapKind::Heartbeat => 5,
+        GapKind::Books => 6,
+        GapKind::Overflow => 7,
+        GapKind::Audit => 8,
+        GapKind::Polling => 9,
     }
 }

@@ -18,6 +18,8 @@ pub enum TransactionState {
     Gone {
         /// The height of the tip when it went; it is forgotten `REORG_BLOCKS_MAX` blocks later.
         tip_height: u32,
+        /// True when what took its place is known.
+        replaced: bool,
     },
 }
 
@@ -28,7 +30,7 @@ impl TransactionState {
         match self {
             Self::Mempool => None,
             Self::Confirmed(block) => Some(block.height),
-            Self::Gone { tip_height } => Some(tip_height),
+            Self::Gone { tip_height, .. } => Some(tip_height),
         }
     }
 }
@@ -38,8 +40,12 @@ impl TransactionState {
 pub struct Tracked {
     /// Where it is.
     pub state: TransactionState,
-    /// How often it has entered the mempool, as far as it is remembered.
+    /// How often it has entered the mempool.
     pub incarnation: u32,
+    /// True when its place in a block is the first, which makes it a coinbase.
+    pub is_coinbase: bool,
+    /// True when it was reported as final since it is in its block.
+    pub was_final: bool,
     /// How it touches each watched script.
     pub touches: BTreeMap<ScriptHash, Touch>,
     /// The outputs it spends.
@@ -63,11 +69,16 @@ pub struct Chain {
     recent: VecDeque<BlockRef>,
     /// What is in the mempool, in a remembered block, or gone since then.
     tracked: BTreeMap<Txid, Tracked>,
+    /// The tracked transactions in the mempool.
+    waiting: BTreeSet<Txid>,
     /// The tracked transactions outside the mempool by the height at which they settled.
     settled: BTreeMap<u32, BTreeSet<Txid>>,
     /// The outputs of recorded transactions that no forgotten transaction has spent. They outlive
     /// their transaction: a coin may be spent years later, and its spender is known only by it.
     coins: BTreeMap<OutPoint, Coin>,
+    /// How often the transactions that went and were forgotten had entered the mempool: one that
+    /// comes back after months must not be taken for its first stay.
+    earlier: BTreeMap<Txid, u32>,
     gap_open: bool,
 }
 
@@ -108,16 +119,23 @@ impl Chain {
 
     /// Those in the mempool, by txid.
     pub fn mempool(&self) -> impl Iterator<Item = (&Txid, &Tracked)> {
-        self.tracked
+        self.waiting
             .iter()
-            .filter(|(_, tracked)| tracked.state == TransactionState::Mempool)
+            .filter_map(|txid| self.tracked.get_key_value(txid))
+    }
+
+    /// Those in the remembered block at `height`, by txid. Looks at nothing else.
+    pub fn confirmed_at(&self, height: u32) -> impl Iterator<Item = (&Txid, &Tracked)> {
+        let settled = self.settled.get(&height).into_iter().flatten();
+        settled
+            .filter_map(|txid| self.tracked.get_key_value(txid))
+            .filter(|(_, tracked)| matches!(tracked.state, TransactionState::Confirmed(_)))
     }
 
     /// True when the transaction is tracked and in the mempool.
     #[must_use]
     pub fn is_in_mempool(&self, txid: &Txid) -> bool {
-        self.tracked(txid)
-            .is_some_and(|tracked| tracked.state == TransactionState::Mempool)
+        self.waiting.contains(txid)
     }
 
     /// The coin at `outpoint` when it pays to a script that was watched when it was recorded and
@@ -135,12 +153,13 @@ impl Chain {
 
     /// The tracked transactions in `block`, by txid.
     pub(super) fn in_block(&self, block: BlockRef) -> impl Iterator<Item = (&Txid, &Tracked)> {
-        self.settled
-            .get(&block.height)
-            .into_iter()
-            .flatten()
-            .filter_map(|txid| self.tracked.get_key_value(txid))
+        self.confirmed_at(block.height)
             .filter(move |(_, tracked)| tracked.state == TransactionState::Confirmed(block))
+    }
+
+    /// How often a transaction that is not tracked any more had entered the mempool.
+    pub(super) fn earlier_incarnations(&self, txid: &Txid) -> u32 {
+        self.earlier.get(txid).copied().unwrap_or(0)
     }
 
     /// Applies one event.
@@ -171,17 +190,22 @@ impl Chain {
                 touch,
                 inputs,
                 block,
-                ..
+                index,
             } => {
-                self.touch(*txid, touch, inputs);
+                self.touch(*txid, touch, inputs).is_coinbase = *index == 0;
                 self.settle(*txid, TransactionState::Confirmed(*block));
             }
             ChainEvent::TransactionUnconfirmed { txid, .. } => self.unconfirm(*txid),
-            ChainEvent::TransactionReplaced { txid, .. }
-            | ChainEvent::TransactionEvicted { txid, .. } => {
-                let tip_height = self.tip().map_or(0, |tip| tip.height);
-                self.settle(*txid, TransactionState::Gone { tip_height });
+            ChainEvent::TransactionReplaced { txid, .. } => self.go(*txid, true),
+            ChainEvent::TransactionEvicted { txid, .. } => self.go(*txid, false),
+            ChainEvent::TransactionFinal { txid, .. } => {
+                if let Some(tracked) = self.tracked.get_mut(txid) {
+                    tracked.was_final = true;
+                }
             }
+            ChainEvent::DepthReached { .. }
+            | ChainEvent::CoinbaseMatured { .. }
+            | ChainEvent::AuditPassed { .. } => {}
             ChainEvent::FeedGap { .. } => self.gap_open = true,
             ChainEvent::FeedRestored { .. } => self.gap_open = false,
         }
@@ -210,9 +234,12 @@ impl Chain {
             };
             self.coins.insert(OutPoint { txid, vout }, coin);
         }
+        let earlier = &mut self.earlier;
         let tracked = self.tracked.entry(txid).or_insert_with(|| Tracked {
             state: TransactionState::Mempool,
-            incarnation: 0,
+            incarnation: earlier.remove(&txid).unwrap_or(0),
+            is_coinbase: false,
+            was_final: false,
             touches: BTreeMap::new(),
             inputs: inputs.to_vec(),
         });
@@ -227,8 +254,18 @@ impl Chain {
             && tracked.state != TransactionState::Mempool
         {
             tracked.incarnation += 1;
+            tracked.was_final = false;
             self.settle(txid, TransactionState::Mempool);
         }
+    }
+
+    fn go(&mut self, txid: Txid, replaced: bool) {
+        let tip_height = self.tip().map_or(0, |tip| tip.height);
+        let gone = TransactionState::Gone {
+            tip_height,
+            replaced,
+        };
+        self.settle(txid, gone);
     }
 
     fn settle(&mut self, txid: Txid, state: TransactionState) {
@@ -245,7 +282,10 @@ impl Chain {
             }
         }
         if let Some(height) = state.settled_at() {
+            self.waiting.remove(&txid);
             self.settled.entry(height).or_default().insert(txid);
+        } else {
+            self.waiting.insert(txid);
         }
     }
 
@@ -260,6 +300,7 @@ impl Chain {
                 self.coins.remove(input);
             }
         } else {
+            self.earlier.insert(txid, tracked.incarnation);
             for touch in tracked.touches.values() {
                 for &(vout, _) in &touch.outputs {
                     self.coins.remove(&OutPoint { txid, vout });

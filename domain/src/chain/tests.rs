@@ -7,8 +7,11 @@ use crate::time::Timestamp;
 
 mod forgetting;
 mod ids;
+mod milestones;
 
 const AT: Timestamp = Timestamp::from_millis(1_000);
+/// Smaller than what the server uses, so that the chains of the tests are short.
+const FINAL_DEPTH: u32 = 6;
 const GENESIS: BlockHash = BlockHash::new([0x6e; 32]);
 
 fn txid(name: u8) -> Txid {
@@ -70,6 +73,8 @@ fn connect(at: BlockRef, on: BlockRef, sightings: Vec<Sighting>) -> ChainCommand
         time_secs: 1_700_000_000,
         sightings,
         conflicts: Vec::new(),
+        depths: Vec::new(),
+        final_depth: FINAL_DEPTH,
     }
 }
 
@@ -274,6 +279,8 @@ fn names_the_transaction_in_the_block_that_took_the_place() {
         sightings: vec![payment(2, &[5])],
         // A transaction in the block conflicts with nothing, whatever the caller says.
         conflicts: vec![conflict(1), conflict(2), conflict(3)],
+        depths: Vec::new(),
+        final_depth: FINAL_DEPTH,
     };
     let replaced = ChainEvent::TransactionReplaced {
         txid: txid(1),
@@ -306,6 +313,7 @@ fn takes_back_every_transaction_of_the_tip() {
         txid: txid(name),
         script_hash: script(from),
         block: new,
+        was_final: false,
     };
     let expected = vec![
         ChainEvent::BlockDisconnected { block: new },

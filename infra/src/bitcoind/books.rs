@@ -35,6 +35,12 @@ impl Books {
         }
     }
 
+    /// The number of the next change, if no block comes before it.
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// A transaction was added by change number `sequence`.
     pub fn added(&mut self, sequence: u64) -> Standing {
         if sequence < self.next {

@@ -24,7 +24,7 @@ pub enum Unfit {
         /// The network of the node, in its words.
         found: String,
     },
-    /// It announces no changes of its mempool.
+    /// It announces no changes of its mempool. It can be asked once a second instead.
     #[error(
         "the node does not publish the `sequence` topic; start it with \
          -zmqpubsequence=<address> -zmqpubsequencehwm=0"
@@ -58,19 +58,19 @@ pub async fn check(rpc: &dyn NodeRpc, network: Network) -> Result<NodeInfo, Unfi
             found: info.network,
         });
     }
-    let publications = rpc.publications().await?;
-    let Some(sequence) = publication(&publications, "pubsequence") else {
-        return Err(Unfit::NoSequence);
-    };
-    for advice in advice(&info, sequence, &publications) {
-        tracing::warn!(node.version = info.version, "{advice}");
-    }
     // Six headers ahead are an ordinary moment, more are a node that has been away.
     if info.initial_download && info.headers > info.blocks + 6 {
         return Err(Unfit::Behind {
             blocks: info.blocks,
             headers: info.headers,
         });
+    }
+    let publications = rpc.publications().await?;
+    let Some(sequence) = publication(&publications, "pubsequence") else {
+        return Err(Unfit::NoSequence);
+    };
+    for advice in advice(&info, sequence, &publications) {
+        tracing::warn!(node.version = info.version, "{advice}");
     }
     Ok(info)
 }

@@ -174,7 +174,7 @@ impl Outbox {
 
     fn say_what_was_lost(&mut self) {
         if self.lost {
-            let gap = Notice::Gap(GapKind::Counter);
+            let gap = Notice::Gap(GapKind::Overflow);
             self.lost = self.sender.try_send(gap).is_err();
         }
     }

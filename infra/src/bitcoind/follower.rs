@@ -19,10 +19,15 @@ use super::books::{Books, Standing};
 use super::convert;
 use super::feed::Notice;
 use super::mempool::{Claims, Mempool};
+use super::metrics::NodeMetrics;
 use super::rpc::{NodeRpc, RpcError};
 
+mod audit;
 mod blocks;
+mod depths;
 mod transactions;
+
+pub use audit::Comparison;
 
 /// How many removal holds a removal waits for while a block is on its way.
 const HOLDS_FOR_A_BLOCK: u32 = 40;
@@ -43,6 +48,7 @@ pub struct Follower {
     pub(super) rpc: Arc<dyn NodeRpc>,
     handler: Handler,
     network: Network,
+    final_depth: u32,
     stream: StreamId,
     pub(super) read_model: Arc<ReadModel>,
     pub(super) mempool: Mempool,
@@ -50,8 +56,9 @@ pub struct Follower {
     pub(super) books: Books,
     /// Tracked transactions that left the mempool, until what took their place is known.
     pub(super) held: Vec<(Txid, Instant)>,
-    /// How many scripts were watched when the mempool was last searched for them.
-    pub(super) scripts_searched: usize,
+    /// The number of the last change of a watch list when the mempool was last searched.
+    pub(super) scripts_searched: Option<u64>,
+    metrics: NodeMetrics,
 }
 
 impl Follower {
@@ -61,27 +68,36 @@ impl Follower {
         rpc: Arc<dyn NodeRpc>,
         handler: Handler,
         network: Network,
+        final_depth: u32,
         read_model: Arc<ReadModel>,
+        metrics: NodeMetrics,
     ) -> Self {
         Self {
             rpc,
             handler,
             network,
+            final_depth,
             stream: StreamId::chain(network),
             read_model,
             mempool: Mempool::default(),
             claims: Claims::default(),
             books: Books::default(),
             held: Vec::new(),
-            scripts_searched: 0,
+            scripts_searched: None,
+            metrics,
         }
     }
 
-    /// The chain as it is in the log.
+    /// The chain as it is in the log, as far as this process knows it.
     ///
     /// # Errors
     /// [`FollowError::Record`] when the log cannot be read.
     pub async fn chain(&self) -> Result<Arc<Chain>, FollowError> {
+        Ok(self.handler.last_state::<Chain>(&self.stream).await?)
+    }
+
+    /// The chain as it is in the log, with what another server may have appended.
+    pub(super) async fn chain_in_the_log(&self) -> Result<Arc<Chain>, FollowError> {
         Ok(self.handler.state::<Chain>(&self.stream).await?)
     }
 
@@ -106,16 +122,33 @@ impl Follower {
                 ChainEvent::TransactionSeen { txid, inputs, .. } => {
                     self.claims.add(*txid, *txid, inputs);
                 }
-                ChainEvent::TransactionUnconfirmed { txid, .. } => returned.push(*txid),
+                ChainEvent::TransactionUnconfirmed {
+                    txid,
+                    block,
+                    was_final,
+                    ..
+                } => {
+                    returned.push(*txid);
+                    if *was_final {
+                        self.alarm(*txid, *block);
+                    }
+                }
                 ChainEvent::TransactionConfirmed { txid, .. }
-                | ChainEvent::TransactionReplaced { txid, .. }
-                | ChainEvent::TransactionEvicted { txid, .. } => {
+                | ChainEvent::TransactionReplaced { txid, .. } => {
                     self.claims.remove(txid);
+                    self.held.retain(|(held, _)| held != txid);
+                }
+                // Its claims stay: what took its place may still be found.
+                ChainEvent::TransactionEvicted { txid, .. } => {
                     self.held.retain(|(held, _)| held != txid);
                 }
                 ChainEvent::EpochStarted { .. }
                 | ChainEvent::BlockConnected { .. }
                 | ChainEvent::BlockDisconnected { .. }
+                | ChainEvent::DepthReached { .. }
+                | ChainEvent::TransactionFinal { .. }
+                | ChainEvent::CoinbaseMatured { .. }
+                | ChainEvent::AuditPassed { .. }
                 | ChainEvent::FeedGap { .. }
                 | ChainEvent::FeedRestored { .. } => {}
             }
@@ -129,6 +162,17 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// What was called final is not. Money that was thought settled may be gone.
+    fn alarm(&self, txid: Txid, block: BlockRef) {
+        self.metrics.final_taken_back();
+        tracing::error!(
+            transaction.id = %txid,
+            block.height = block.height,
+            block.hash = %block.hash,
+            "a reorganisation has taken back a transaction that was final"
+        );
     }
 
     /// Says in the log that something may have been missed.
@@ -147,6 +191,21 @@ impl Follower {
     pub async fn note_restored(&mut self) -> Result<(), FollowError> {
         let at = self.handler.now();
         self.record(&ChainCommand::NoteRestored { at }).await
+    }
+
+    /// Says in the log that a comparison with the node found nothing.
+    ///
+    /// # Errors
+    /// [`FollowError::Record`].
+    pub async fn note_audit(&mut self, blocks: u32) -> Result<(), FollowError> {
+        let transactions = u32::try_from(self.mempool.len()).unwrap_or(u32::MAX);
+        let at = self.handler.now();
+        let audit = ChainCommand::NoteAudit {
+            blocks,
+            transactions,
+            at,
+        };
+        self.record(&audit).await
     }
 
     /// Begins to follow the chain at `tip`.
@@ -177,14 +236,14 @@ impl Follower {
                 sequence,
                 body,
             } => match self.books.added(sequence) {
-                Standing::Past => {}
+                Standing::Past => return Ok(went_back(replayed)),
                 Standing::Next => self.enter(txid, body).await?,
-                Standing::Ahead => return Ok(Some(GapKind::Counter)),
+                Standing::Ahead => return Ok(Some(GapKind::Books)),
             },
             Notice::Removed { txid, sequence } => match self.books.removed(sequence) {
-                Standing::Past => {}
+                Standing::Past => return Ok(went_back(replayed)),
                 Standing::Next => self.leave(txid).await?,
-                Standing::Ahead => return Ok(Some(GapKind::Counter)),
+                Standing::Ahead => return Ok(Some(GapKind::Books)),
             },
             Notice::Connected(hash) => return self.block_announced(hash).await,
             Notice::Disconnected(hash) => return self.block_withdrawn(hash, replayed).await,
@@ -266,4 +325,9 @@ impl Follower {
     pub(super) fn now(&self) -> satpost_domain::Timestamp {
         self.handler.now()
     }
+}
+
+/// A change with a number that was passed long ago: the node counts anew.
+fn went_back(replayed: bool) -> Option<GapKind> {
+    (!replayed).then_some(GapKind::NodeRestart)
 }

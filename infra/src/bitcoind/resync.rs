@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bitcoin::Transaction;
-use satpost_domain::chain::{OutPoint, RemovalCause};
+use satpost_domain::chain::{Chain, OutPoint, RemovalCause, TransactionState};
 use satpost_domain::ids::Txid;
 use satpost_domain::limits::NODE_BODIES_PER_CALL_MAX;
 use tokio::sync::watch;
@@ -18,34 +18,60 @@ use super::status::NodeStatus;
 use super::{convert, matcher};
 
 impl Follower {
-    /// Makes the log agree with the node. The feed must be open: nothing may be missed after the
-    /// snapshot. Answers how many waiting notices may be older than what was read here.
+    /// Makes the log agree with the node. The feed, if there is one, must be open: nothing may be
+    /// missed after the snapshot. Answers how many waiting notices may be older than what was read here.
     ///
     /// # Errors
     /// [`FollowError`]; what was recorded until then stands, and the next resync goes on from it.
     pub async fn resync(
         &mut self,
-        feed: &mut Feed,
+        mut feed: Option<&mut Feed>,
         status: &watch::Sender<NodeStatus>,
     ) -> Result<usize, FollowError> {
         self.held.clear();
-        let chain = self.chain().await?;
-        for (txid, tracked) in chain.mempool() {
-            self.claims.add(*txid, *txid, &tracked.inputs);
-        }
+        let chain = self.chain_in_the_log().await?;
+        self.claim_for_all(&chain);
         drop(chain);
         loop {
             self.follow_headers(status).await?;
             // Everything announced so far is older than the snapshot.
-            feed.discard();
+            if let Some(feed) = feed.as_mut() {
+                feed.discard();
+            }
             let snapshot = self.rpc.mempool().await?;
             if self.rpc.best_block().await? != self.tip().await?.hash {
                 // A block came between the two; the snapshot may be without its transactions.
                 continue;
             }
-            let waiting = feed.waiting();
+            let waiting = feed.map_or(0, |feed| feed.waiting());
             self.adopt(snapshot).await?;
             return Ok(waiting);
+        }
+    }
+
+    /// Notes what every tracked transaction depends on, as far as the log knows it: its own inputs
+    /// and those of tracked ancestors. An evicted one is among them: what took its place may be
+    /// found only now.
+    fn claim_for_all(&mut self, chain: &Chain) {
+        for (txid, tracked) in chain.all_tracked() {
+            match tracked.state {
+                TransactionState::Mempool => {}
+                TransactionState::Gone { replaced, .. } if !replaced => {}
+                _ => continue,
+            }
+            let mut family = vec![(*txid, tracked)];
+            let mut seen = HashSet::from([*txid]);
+            while let Some((member, tracked)) = family.pop() {
+                self.claims.add(*txid, member, &tracked.inputs);
+                let parents = tracked.inputs.iter().map(|input| input.txid);
+                for parent in parents.filter(|parent| chain.is_in_mempool(parent)) {
+                    if seen.insert(parent)
+                        && let Some(tracked) = chain.tracked(&parent)
+                    {
+                        family.push((parent, tracked));
+                    }
+                }
+            }
         }
     }
 
@@ -68,10 +94,13 @@ impl Follower {
                 if convert::block_hash(block.header.prev_blockhash) != tip.hash {
                     break;
                 }
-                status.send_replace(NodeStatus::Syncing {
-                    height: tip.height + 1,
-                    target: target.max(tip.height + 1),
-                });
+                // A single block is an ordinary moment of a node that is asked once a second.
+                if target > tip.height + 1 {
+                    status.send_replace(NodeStatus::Syncing {
+                        height: tip.height + 1,
+                        target,
+                    });
+                }
                 // The books are opened again with the snapshot, so nothing is owed here.
                 let _explained = self.connect(next, &block).await?;
             }
@@ -86,7 +115,7 @@ impl Follower {
         let present: HashSet<Txid> = snapshot.txids.into_iter().collect();
         self.mempool.retain(|txid| present.contains(txid));
         self.books = Books::open(snapshot.sequence);
-        let scripts = self.read_model.watched_scripts().len();
+        let scripts = self.read_model.watch_list_changes();
         let new: Vec<Txid> = present
             .iter()
             .filter(|txid| !self.mempool.contains(txid))
@@ -108,12 +137,15 @@ impl Follower {
         self.remove(lost.collect()).await?;
         self.see(&of_concern.touching).await?;
         for txid in kept {
+            if self.claims.are_complete(&txid) {
+                continue;
+            }
             self.claim_for_ancestors(txid).await?;
         }
         // Later scripts are searched for by the next heartbeat. A known transaction may pay to a
         // script that is watched since it was read, so a later number of scripts stays unsearched.
         if new.len() == self.mempool.len() {
-            self.scripts_searched = scripts;
+            self.scripts_searched = Some(scripts);
         }
         Ok(())
     }

@@ -15,10 +15,12 @@ pub enum NodeStatus {
         /// How far it must go.
         target: u32,
     },
-    /// The log agrees with the node, and every change reaches it.
+    /// The log agrees with the node.
     Live {
         /// The tip of both.
         tip: BlockRef,
+        /// How changes reach it.
+        source: Source,
     },
     /// The node cannot be followed; it is tried again by itself.
     Down {
@@ -32,6 +34,15 @@ pub enum NodeStatus {
         /// The network of the node, in the node's words.
         found: String,
     },
+}
+
+/// How changes of the node reach the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The node announces each of them, provably without a gap.
+    Announced,
+    /// The node is asked once a second: what comes and goes in between is not seen.
+    Polled,
 }
 
 impl NodeStatus {

@@ -1,30 +1,27 @@
-//! The loop: one session with the node after another, and inside a session a closed set of
-//! wake-ups.
+//! The loop: one session with the node after another. A session listens to what the node announces,
+//! or asks it once a second when it announces too little.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use satpost_commands::Handler;
 use satpost_domain::chain::{BlockRef, GapKind};
-use satpost_domain::ids::BlockHash;
-use satpost_domain::limits::{NODE_CALL_MAX, NODE_HEARTBEAT, NODE_RETRY_MAX, NODE_RETRY_MIN};
+use satpost_domain::limits::{NODE_RETRY_MAX, NODE_RETRY_MIN};
 use satpost_projections::ReadModel;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::check::{self, Unfit};
-use super::feed::{Feed, Notice};
-use super::follower::{FollowError, Follower};
+use super::epoch::Epoch;
+use super::feed::Feed;
+use super::follower::{Comparison, FollowError, Follower};
+use super::metrics::NodeMetrics;
 use super::rpc::{NodeInfo, NodeRpc};
-use super::{NodeConfig, NodeStatus};
+use super::{NodeConfig, NodeStatus, Source};
 
-/// How long a fresh subscription takes at most to reach the node. What is published before is
-/// missing without a trace, until the books or the heartbeat notice.
-const SUBSCRIPTION_TRAVEL: Duration = Duration::from_millis(100);
-
-/// How far the start of the node may seem to move, in seconds: uptime has no fractions.
-const START_TIME_SLACK_SECS: u64 = 3;
+mod announced;
+mod polled;
 
 /// Why a session with the node ended.
 #[derive(Debug, thiserror::Error)]
@@ -44,22 +41,27 @@ pub async fn run(
     rpc: Arc<dyn NodeRpc>,
     handler: Handler,
     read_model: Arc<ReadModel>,
-    status: watch::Sender<NodeStatus>,
+    (status, metrics): (watch::Sender<NodeStatus>, NodeMetrics),
     shutdown: CancellationToken,
 ) {
     let follower = Follower::new(
         Arc::clone(&rpc),
         handler.clone(),
         config.network,
-        read_model,
+        config.final_depth,
+        Arc::clone(&read_model),
+        metrics.clone(),
     );
     let mut watcher = Watcher {
+        audit_at: Instant::now() + config.audit_every,
         config,
         rpc,
         handler,
         follower,
+        read_model,
         status,
-        node_started_secs: None,
+        metrics,
+        epoch: Epoch::default(),
         gap: GapKind::Start,
     };
     // Whatever is dropped here half-way is found by the resync of the next start.
@@ -74,21 +76,14 @@ struct Watcher {
     rpc: Arc<dyn NodeRpc>,
     handler: Handler,
     follower: Follower,
+    read_model: Arc<ReadModel>,
     status: watch::Sender<NodeStatus>,
-    /// When the node was started, in Unix seconds, by its uptime.
-    node_started_secs: Option<u64>,
+    metrics: NodeMetrics,
+    epoch: Epoch,
     /// Why the next resync is needed.
     gap: GapKind,
-}
-
-/// What the loop wakes up for.
-enum Wake {
-    /// The node announced something; nothing when the feed has ended.
-    Notice(Option<Notice>),
-    /// A removal was held long enough.
-    HoldIsOver,
-    /// Compare with the node.
-    Heartbeat,
+    /// When everything is compared with the node next.
+    audit_at: Instant,
 }
 
 impl Watcher {
@@ -130,73 +125,54 @@ impl Watcher {
         }
         let was_live = self.status.send_replace(next).is_live();
         if was_live {
-            self.gap = GapKind::Disconnected;
-            if let Err(error) = self.follower.note_gap(self.gap).await {
+            if let Err(error) = self.note_gap(GapKind::Disconnected).await {
                 tracing::warn!(%error, "the gap is noted when the log can be written again");
             }
         }
     }
 
     /// Follows the node until something fails.
-    async fn session(&mut self) -> Result<std::convert::Infallible, SessionError> {
-        let info = check::check(self.rpc.as_ref(), self.config.network).await?;
-        self.note_restart(&info);
+    async fn session(&mut self) -> Result<Infallible, SessionError> {
+        let (info, source) = self.examine().await?;
+        if self.note_epoch(&info) {
+            self.gap = GapKind::NodeRestart;
+        }
         tracing::info!(
             node.subversion = info.subversion,
             node.blocks = info.blocks,
             "the node answers"
         );
         self.begin(&info).await?;
-        let mut feed = self.open_feed().await?;
-        let mut replayed = self.resync(&mut feed).await?;
-        let mut heartbeat = tokio::time::interval(NODE_HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut doubt = Doubt::default();
-        loop {
-            let wake = tokio::select! {
-                biased;
-                notice = feed.next() => Wake::Notice(notice),
-                () = until(self.follower.held_until()) => Wake::HoldIsOver,
-                _ = heartbeat.tick() => Wake::Heartbeat,
-            };
-            let gap = match wake {
-                Wake::Notice(Some(notice)) => {
-                    let gap = self.follower.apply(notice, replayed > 0).await?;
-                    replayed = replayed.saturating_sub(1);
-                    self.show_tip().await?;
-                    gap
-                }
-                Wake::Notice(None) => return Err(self.feed_error("the reader has stopped")),
-                Wake::HoldIsOver => {
-                    self.follower.end_holds().await?;
-                    None
-                }
-                Wake::Heartbeat => self.compare(&feed, &mut doubt).await?,
-            };
-            doubt.dispel(&self.follower).await?;
-            if let Some(kind) = gap {
-                tracing::warn!(gap = ?kind, "notifications of the node may be missing; resynchronising");
-                self.gap = kind;
-                self.follower.note_gap(kind).await?;
-                // What broke often breaks in a row; one resync makes good all of it.
-                tokio::time::sleep(NODE_RETRY_MIN).await;
-                replayed = self.resync(&mut feed).await?;
-                doubt = Doubt::default();
-            }
+        self.metrics.polling(source == Source::Polled);
+        match source {
+            Source::Announced => self.follow_announcements().await,
+            Source::Polled => self.poll().await,
         }
     }
 
-    /// A restarted node may have lost its mempool, and counts its notifications from 0.
-    fn note_restart(&mut self, info: &NodeInfo) {
-        let started = self
-            .handler
-            .now()
-            .as_secs()
-            .saturating_sub(info.uptime_secs);
-        let before = self.node_started_secs.replace(started);
-        if before.is_some_and(|before| before.abs_diff(started) > START_TIME_SLACK_SECS) {
-            self.gap = GapKind::NodeRestart;
+    /// Looks whether the node can be followed, and how.
+    async fn examine(&self) -> Result<(NodeInfo, Source), SessionError> {
+        match check::check(self.rpc.as_ref(), self.config.network).await {
+            Ok(info) if self.config.zmq_sequence.is_some() => Ok((info, Source::Announced)),
+            Ok(info) => Ok((info, Source::Polled)),
+            Err(Unfit::NoSequence) => {
+                let info = self.rpc.info().await.map_err(FollowError::from)?;
+                Ok((info, Source::Polled))
+            }
+            Err(unfit) => Err(unfit.into()),
         }
+    }
+
+    /// A restarted node may have lost its mempool, and counts its notifications from 0. True when
+    /// it was restarted since the last look.
+    fn note_epoch(&mut self, info: &NodeInfo) -> bool {
+        let restarted = self
+            .epoch
+            .restarted(self.handler.now().as_secs(), info.uptime_secs);
+        if restarted {
+            self.metrics.gap(GapKind::NodeRestart);
+        }
+        restarted
     }
 
     /// Begins to follow the chain at the node's tip when the log does not know it yet.
@@ -215,41 +191,24 @@ impl Watcher {
         Ok(())
     }
 
-    async fn open_feed(&self) -> Result<Feed, SessionError> {
-        let rawtx = self.config.zmq_rawtx.as_deref();
-        let mut feed = Feed::open(&self.config.zmq_sequence, rawtx)
-            .map_err(|error| self.feed_error(&error.to_string()))?;
-        let opened = async {
-            while let Some(notice) = feed.next().await {
-                if notice == Notice::Opened {
-                    return true;
-                }
-            }
-            false
-        };
-        match tokio::time::timeout(NODE_CALL_MAX, opened).await {
-            Ok(true) => {
-                tokio::time::sleep(SUBSCRIPTION_TRAVEL).await;
-                Ok(feed)
-            }
-            Ok(false) => Err(self.feed_error("the reader has stopped")),
-            Err(_) => Err(self.feed_error("nothing answers there")),
-        }
+    /// Says in the log and in the metrics that something may have been missed.
+    async fn note_gap(&mut self, kind: GapKind) -> Result<(), FollowError> {
+        self.gap = kind;
+        self.metrics.gap(kind);
+        self.follower.note_gap(kind).await
     }
 
-    fn feed_error(&self, reason: &str) -> SessionError {
-        SessionError::Feed {
-            endpoint: self.config.zmq_sequence.clone(),
-            reason: reason.to_owned(),
-        }
-    }
-
-    async fn resync(&mut self, feed: &mut Feed) -> Result<usize, SessionError> {
+    async fn resync(
+        &mut self,
+        feed: Option<&mut Feed>,
+        source: Source,
+    ) -> Result<usize, SessionError> {
         self.follower.note_gap(self.gap).await?;
         let replayed = self.follower.resync(feed, &self.status).await?;
         self.follower.note_restored().await?;
+        self.metrics.resync();
+        self.show_tip(source).await?;
         let tip = self.follower.tip().await?;
-        self.status.send_replace(NodeStatus::Live { tip });
         tracing::info!(
             block.height = tip.height,
             mempool.transactions = self.follower.mempool_size(),
@@ -258,10 +217,10 @@ impl Watcher {
         Ok(replayed)
     }
 
-    async fn show_tip(&self) -> Result<(), FollowError> {
-        let live = NodeStatus::Live {
-            tip: self.follower.tip().await?,
-        };
+    async fn show_tip(&self, source: Source) -> Result<(), FollowError> {
+        let tip = self.follower.tip().await?;
+        let live = NodeStatus::Live { tip, source };
+        self.metrics.tip(tip.height);
         self.status.send_if_modified(|status| {
             let changed = *status != live;
             *status = live;
@@ -270,27 +229,29 @@ impl Watcher {
         Ok(())
     }
 
-    /// The heartbeat: a loss at the end of what was announced shows only by asking.
-    async fn compare(
+    /// Ends an audit. Answers with a gap when it found something.
+    async fn audited(
         &mut self,
-        feed: &Feed,
-        doubt: &mut Doubt,
+        blocks: u32,
+        mempool: Comparison,
     ) -> Result<Option<GapKind>, SessionError> {
-        if doubt.stands() {
-            return Ok(Some(GapKind::Heartbeat));
+        match mempool {
+            Comparison::NotYet | Comparison::TooLate => return Ok(None),
+            Comparison::Different => return Ok(Some(self.audit_failed())),
+            Comparison::Equal(_) => {}
         }
-        let best = self.rpc.best_block().await.map_err(FollowError::from)?;
-        let size = self.rpc.mempool_size().await.map_err(FollowError::from)?;
-        *doubt = Doubt {
-            tip: Some(best),
-            mempool_size: Some(size),
-        };
-        doubt.dispel(&self.follower).await?;
-        if !doubt.stands() && feed.waiting() == 0 {
-            self.follower.evict_what_did_not_return().await?;
-        }
-        self.follower.search_for_new_scripts().await?;
+        self.metrics.audit(true);
+        self.audit_at = Instant::now() + self.config.audit_every;
+        self.follower.note_audit(blocks).await?;
+        self.follower.forget_what_is_settled().await?;
         Ok(None)
+    }
+
+    fn audit_failed(&mut self) -> GapKind {
+        tracing::error!("the comparison of everything with the node has found a difference");
+        self.metrics.audit(false);
+        self.audit_at = Instant::now() + self.config.audit_every;
+        GapKind::Audit
     }
 }
 
@@ -306,31 +267,5 @@ async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What the node said at the last heartbeat and the follower has not said since. An announcement
-/// on its way dispels it; what stands at the next heartbeat was never announced.
-#[derive(Debug, Default)]
-struct Doubt {
-    tip: Option<BlockHash>,
-    mempool_size: Option<usize>,
-}
-
-impl Doubt {
-    const fn stands(&self) -> bool {
-        self.tip.is_some() || self.mempool_size.is_some()
-    }
-
-    async fn dispel(&mut self, follower: &Follower) -> Result<(), FollowError> {
-        if let Some(tip) = self.tip
-            && follower.chain().await?.remembers(&tip)
-        {
-            self.tip = None;
-        }
-        if self.mempool_size == Some(follower.mempool_size()) {
-            self.mempool_size = None;
-        }
-        Ok(())
     }
 }

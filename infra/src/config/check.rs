@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use satpost_domain::limits::{FINAL_DEPTH_MAX, FINAL_DEPTH_MIN};
 use satpost_domain::network::Network;
 
 use crate::config::{Config, PriceConfigError};
@@ -40,6 +41,9 @@ pub enum ConfigError {
     /// The settings of prices cannot be used.
     #[error(transparent)]
     Price(#[from] PriceConfigError),
+    /// A final depth that is not safe, or deeper than what is remembered.
+    #[error("node.final_depth is {0}, it must be {FINAL_DEPTH_MIN} to {FINAL_DEPTH_MAX}")]
+    FinalDepth(u32),
     /// A rate of zero would refuse everything.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
@@ -95,6 +99,13 @@ impl Config {
         }
         if node.rpc_user.is_some() && node.rpc_password_file.is_none() {
             return Err(ConfigError::NodeIncomplete("node.rpc_password_file"));
+        }
+        if !(FINAL_DEPTH_MIN..=FINAL_DEPTH_MAX).contains(&node.final_depth) {
+            return Err(ConfigError::FinalDepth(node.final_depth));
+        }
+        // Without announcements the node is asked once a second.
+        if node.zmq_sequence.is_empty() && node.zmq_rawtx.is_empty() {
+            return Ok(());
         }
         if node.zmq_sequence.is_empty() {
             return Err(ConfigError::NodeIncomplete("node.zmq_sequence"));
@@ -178,6 +189,25 @@ mod tests {
             with_node(|config| config.node.zmq_sequence = String::new()),
             Err(ConfigError::NodeIncomplete("node.zmq_sequence"))
         ));
+    }
+
+    #[test]
+    fn takes_a_node_that_announces_nothing() {
+        with_node(|config| {
+            config.node.zmq_sequence = String::new();
+            config.node.zmq_rawtx = String::new();
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn refuses_a_final_depth_that_is_unsafe_or_not_remembered() {
+        for depth in [0, FINAL_DEPTH_MIN - 1, FINAL_DEPTH_MAX + 1] {
+            assert!(matches!(
+                with_node(|config| config.node.final_depth = depth),
+                Err(ConfigError::FinalDepth(got)) if got == depth
+            ));
+        }
     }
 
     #[test]

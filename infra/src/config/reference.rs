@@ -79,12 +79,17 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
     (
         "node.zmq_sequence",
         Some("--node-zmq-sequence"),
-        "The node's `zmqpubsequence` address. The node needs `zmqpubsequencehwm=0`.",
+        "The node's `zmqpubsequence` address. The node needs `zmqpubsequencehwm=0`. Empty, with `node.zmq_rawtx`: the node is asked once a second instead, and what comes and goes in between is not seen.",
     ),
     (
         "node.zmq_rawtx",
         Some("--node-zmq-rawtx"),
         "The node's `zmqpubrawtx` address, not the one of `node.zmq_sequence`. The node needs `zmqpubrawtxhwm=0`.",
+    ),
+    (
+        "node.final_depth",
+        None,
+        "How many blocks deep a transaction is when it is reported as final, 6 to 288. A final transaction that is taken back is an alarm.",
     ),
     (
         "push.allow",

@@ -18,6 +18,10 @@ pub(super) const FORMS: &[Registered] = &[
     Registered::of::<TransactionUnconfirmed>(),
     Registered::of::<TransactionReplaced>(),
     Registered::of::<TransactionEvicted>(),
+    Registered::of::<DepthReached>(),
+    Registered::of::<TransactionFinal>(),
+    Registered::of::<CoinbaseMatured>(),
+    Registered::of::<AuditPassed>(),
     Registered::of::<FeedGap>(),
     Registered::of::<FeedRestored>(),
 ];
@@ -60,6 +64,7 @@ stored_form!(
         txid: Txid,
         script_hash: ScriptHash,
         block: Block,
+        was_final: bool,
     }
 );
 stored_form!(
@@ -79,6 +84,41 @@ stored_form!(
         txid: Txid,
         script_hash: ScriptHash,
         incarnation: u32,
+    }
+);
+stored_form!(
+    /// A transaction is as deep as somebody who watches its script wished.
+    DepthReached = "DepthReached", 1 {
+        txid: Txid,
+        script_hash: ScriptHash,
+        depth: u32,
+        block: Block,
+    }
+);
+stored_form!(
+    /// A transaction is so deep that no reorganisation is expected to reach it.
+    TransactionFinal = "TransactionFinal", 1 {
+        txid: Txid,
+        script_hash: ScriptHash,
+        depth: u32,
+        block: Block,
+    }
+);
+stored_form!(
+    /// The outputs of a coinbase can be spent by the next block.
+    CoinbaseMatured = "CoinbaseMatured", 1 {
+        txid: Txid,
+        script_hash: ScriptHash,
+        block: Block,
+    }
+);
+stored_form!(
+    /// Everything that is remembered was compared with the node, and nothing differed.
+    AuditPassed = "AuditPassed", 1 {
+        tip: Block,
+        blocks: u32,
+        transactions: u32,
+        at: Timestamp,
     }
 );
 stored_form!(
@@ -144,10 +184,12 @@ pub(super) fn encode(event: &ChainEvent) -> Encoded {
             txid,
             script_hash,
             ref block,
+            was_final,
         } => encoded(&TransactionUnconfirmed {
             txid,
             script_hash,
             block: block.into(),
+            was_final,
         }),
         ChainEvent::TransactionReplaced {
             txid,
@@ -172,6 +214,48 @@ pub(super) fn encode(event: &ChainEvent) -> Encoded {
             txid,
             script_hash,
             incarnation,
+        }),
+        ChainEvent::DepthReached {
+            txid,
+            script_hash,
+            depth,
+            ref block,
+        } => encoded(&DepthReached {
+            txid,
+            script_hash,
+            depth,
+            block: block.into(),
+        }),
+        ChainEvent::TransactionFinal {
+            txid,
+            script_hash,
+            depth,
+            ref block,
+        } => encoded(&TransactionFinal {
+            txid,
+            script_hash,
+            depth,
+            block: block.into(),
+        }),
+        ChainEvent::CoinbaseMatured {
+            txid,
+            script_hash,
+            ref block,
+        } => encoded(&CoinbaseMatured {
+            txid,
+            script_hash,
+            block: block.into(),
+        }),
+        ChainEvent::AuditPassed {
+            ref tip,
+            blocks,
+            transactions,
+            at,
+        } => encoded(&AuditPassed {
+            tip: tip.into(),
+            blocks,
+            transactions,
+            at,
         }),
         ChainEvent::FeedGap { kind, at } => encoded(&FeedGap {
             kind: Coded(kind),
@@ -245,6 +329,7 @@ impl Form for TransactionUnconfirmed {
             txid: self.txid,
             script_hash: self.script_hash,
             block: self.block.into(),
+            was_final: self.was_final,
         }
         .into())
     }
@@ -271,6 +356,53 @@ impl Form for TransactionEvicted {
             txid: self.txid,
             script_hash: self.script_hash,
             incarnation: self.incarnation,
+        }
+        .into())
+    }
+}
+
+impl Form for DepthReached {
+    fn into_event(self, _sealed: Option<&[u8]>) -> Result<Event, Flaw> {
+        Ok(ChainEvent::DepthReached {
+            txid: self.txid,
+            script_hash: self.script_hash,
+            depth: self.depth,
+            block: self.block.into(),
+        }
+        .into())
+    }
+}
+
+impl Form for TransactionFinal {
+    fn into_event(self, _sealed: Option<&[u8]>) -> Result<Event, Flaw> {
+        Ok(ChainEvent::TransactionFinal {
+            txid: self.txid,
+            script_hash: self.script_hash,
+            depth: self.depth,
+            block: self.block.into(),
+        }
+        .into())
+    }
+}
+
+impl Form for CoinbaseMatured {
+    fn into_event(self, _sealed: Option<&[u8]>) -> Result<Event, Flaw> {
+        Ok(ChainEvent::CoinbaseMatured {
+            txid: self.txid,
+            script_hash: self.script_hash,
+            block: self.block.into(),
+        }
+        .into())
+    }
+}
+
+impl Form for AuditPassed {
+    fn into_event(self, _sealed: Option<&[u8]>) -> Result<Event, Flaw> {
+        Ok(ChainEvent::AuditPassed {
+            tip: self.tip.into(),
+            blocks: self.blocks,
+            transactions: self.transactions,
+            at: self.at,
         }
         .into())
     }

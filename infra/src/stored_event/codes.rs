@@ -76,6 +76,10 @@ codes!(GapKind {
     Disconnected = 2,
     NodeRestart = 3,
     Heartbeat = 4,
+    Books = 5,
+    Overflow = 6,
+    Audit = 7,
+    Polling = 8,
 });
 
 /// The index of the bucket. A bucket may be added behind the last one, never moved.

@@ -25,19 +25,22 @@ pub(super) struct History {
 pub(super) struct Record {
     pub(super) received_sat: u64,
     pub(super) spent_sat: u64,
+    pub(super) is_coinbase: bool,
     /// At least one.
     pub(super) steps: Vec<Step>,
 }
 
 impl History {
-    pub(super) fn sight(&mut self, txid: Txid, touch: &Touch, step: Step) {
+    pub(super) fn sight(&mut self, txid: Txid, touch: &Touch, is_coinbase: bool, step: Step) {
         let record = self.records.entry(txid).or_insert_with(|| Record {
             received_sat: 0,
             spent_sat: 0,
+            is_coinbase,
             steps: Vec::with_capacity(2),
         });
         record.received_sat = touch.received_sat;
         record.spent_sat = touch.spent_sat;
+        record.is_coinbase |= is_coinbase;
         let (from, to) = record.push(step);
         self.moved(txid, from, to);
     }
@@ -70,8 +73,10 @@ impl Record {
         let from = self.steps.last().map(|last| last.position);
         let to = step.position;
         if self.steps.len() == TRANSACTION_STEPS_MAX {
-            // The first step says when the transaction was first seen; that is kept.
-            self.steps.remove(1);
+            // The first step says when the transaction was first seen; that is kept, and so is
+            // the last that says where it is.
+            let place = self.steps.iter().rposition(|step| step.state.is_place());
+            self.steps.remove(if place == Some(1) { 2 } else { 1 });
         }
         self.steps.push(step);
         (from, to)
@@ -109,6 +114,7 @@ pub(super) fn merge_changes<'a>(
                 script_hash: *script_hash,
                 received_sat: record.received_sat,
                 spent_sat: record.spent_sat,
+                is_coinbase: record.is_coinbase,
                 steps: record.steps.clone(),
             });
             last = position;

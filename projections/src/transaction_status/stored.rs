@@ -23,6 +23,7 @@ struct StoredRecord {
     txid: Txid,
     received_sat: u64,
     spent_sat: u64,
+    is_coinbase: bool,
     steps: Vec<(Position, Timestamp, StoredStatus)>,
 }
 
@@ -40,6 +41,9 @@ enum StoredStatus {
     ReplacedInMempool(Txid),
     ReplacedInBlock(Txid),
     Evicted,
+    DepthReached(u32, StoredBlock),
+    Matured(StoredBlock),
+    Final(StoredBlock),
 }
 
 pub(super) fn snapshot(state: &TransactionStatus) -> Vec<u8> {
@@ -80,6 +84,7 @@ fn store_history(history: &History) -> Vec<StoredRecord> {
             txid: *txid,
             received_sat: record.received_sat,
             spent_sat: record.spent_sat,
+            is_coinbase: record.is_coinbase,
             steps: record
                 .steps
                 .iter()
@@ -110,6 +115,7 @@ fn load_history(records: Vec<StoredRecord>) -> Result<History, SnapshotError> {
             Record {
                 received_sat: stored.received_sat,
                 spent_sat: stored.spent_sat,
+                is_coinbase: stored.is_coinbase,
                 steps,
             },
         );
@@ -146,6 +152,9 @@ impl From<Status> for StoredStatus {
                 ReplacedIn::Block => Self::ReplacedInBlock(by),
             },
             Status::Evicted => Self::Evicted,
+            Status::DepthReached { depth, block } => Self::DepthReached(depth, block.into()),
+            Status::Matured { block } => Self::Matured(block.into()),
+            Status::Final { block } => Self::Final(block.into()),
         }
     }
 }
@@ -164,6 +173,16 @@ impl From<StoredStatus> for Status {
             StoredStatus::ReplacedInMempool(by) => replaced(by, ReplacedIn::Mempool),
             StoredStatus::ReplacedInBlock(by) => replaced(by, ReplacedIn::Block),
             StoredStatus::Evicted => Self::Evicted,
+            StoredStatus::DepthReached(depth, block) => Self::DepthReached {
+                depth,
+                block: block.into(),
+            },
+            StoredStatus::Matured(block) => Self::Matured {
+                block: block.into(),
+            },
+            StoredStatus::Final(block) => Self::Final {
+                block: block.into(),
+            },
         }
     }
 }

@@ -43,6 +43,7 @@ fn follows_a_transaction_into_a_block_and_out_of_it() {
         txid: txid(1),
         script_hash: script_hash(b"a"),
         block: block(7),
+        was_final: false,
     });
     log.chain(ChainEvent::TransactionReplaced {
         txid: txid(1),
@@ -181,4 +182,101 @@ fn a_gap_is_open_until_the_feed_is_restored() {
     assert!(project::<TransactionStatus>(&log).gap_open());
     log.chain(ChainEvent::FeedRestored { tip: block(1), at });
     assert!(!project::<TransactionStatus>(&log).gap_open());
+}
+
+fn reach(log: &mut TestLog, state: Status) {
+    let (txid, script_hash) = (txid(1), script_hash(b"a"));
+    log.chain(match state {
+        Status::DepthReached { depth, block } => ChainEvent::DepthReached {
+            txid,
+            script_hash,
+            depth,
+            block,
+        },
+        Status::Final { block } => ChainEvent::TransactionFinal {
+            txid,
+            script_hash,
+            depth: 144,
+            block,
+        },
+        Status::Matured { block } => ChainEvent::CoinbaseMatured {
+            txid,
+            script_hash,
+            block,
+        },
+        place => panic!("{place:?} is no milestone"),
+    });
+}
+
+#[test]
+fn a_milestone_is_a_step_and_no_place() {
+    let mut log = TestLog::default();
+    confirm(&mut log, 1, b"a", 7);
+    let milestones = [
+        Status::DepthReached {
+            depth: 3,
+            block: block(9),
+        },
+        Status::Matured { block: block(106) },
+        Status::Final { block: block(150) },
+    ];
+    for milestone in milestones {
+        reach(&mut log, milestone);
+    }
+    let status: TransactionStatus = project(&log);
+    let record = &all(&status, &[b"a"])[0];
+    assert_eq!(states(record)[1..], milestones);
+    let confirmed = Status::Confirmed { block: block(7) };
+    assert_eq!(record.place().map(|step| step.state), Some(confirmed));
+    let restored = TransactionStatus::restore(&status.snapshot()).unwrap();
+    assert_eq!(all(&restored, &[b"a"]), all(&status, &[b"a"]));
+}
+
+#[test]
+fn depth_maturity_and_finality_go_back_with_the_tip() {
+    let mut log = TestLog::default();
+    confirm(&mut log, 1, b"a", 7);
+    reach(&mut log, Status::Final { block: block(150) });
+    let status: TransactionStatus = project(&log);
+    let record = &all(&status, &[b"a"])[0];
+    assert_eq!(record.depth(block(150)), Some(144));
+    assert!(record.is_final(block(150)) && record.is_final(block(151)));
+    assert!(!record.is_final(block(149)));
+    assert_eq!(record.is_mature(block(105)), Some(false));
+    assert_eq!(record.is_mature(block(106)), Some(true));
+    assert_eq!(record.depth(block(7)), Some(1));
+    assert_eq!(record.depth(block(6)), None);
+}
+
+#[test]
+fn a_transaction_outside_of_blocks_has_no_depth_and_is_not_final() {
+    let mut log = TestLog::default();
+    confirm(&mut log, 1, b"a", 7);
+    reach(&mut log, Status::Final { block: block(150) });
+    log.chain(ChainEvent::TransactionUnconfirmed {
+        txid: txid(1),
+        script_hash: script_hash(b"a"),
+        block: block(7),
+        was_final: true,
+    });
+    let status: TransactionStatus = project(&log);
+    let record = &all(&status, &[b"a"])[0];
+    assert_eq!(record.depth(block(160)), None);
+    assert_eq!(record.is_mature(block(160)), None);
+    assert!(!record.is_final(block(160)));
+}
+
+#[test]
+fn the_step_that_says_where_it_is_outlives_any_number_of_milestones() {
+    let mut log = TestLog::default();
+    log.seen(1, b"a");
+    confirm(&mut log, 1, b"a", 7);
+    for _ in 0..50 {
+        let block = block(9);
+        reach(&mut log, Status::DepthReached { depth: 3, block });
+    }
+    let status: TransactionStatus = project(&log);
+    let record = &all(&status, &[b"a"])[0];
+    assert_eq!(record.steps.len(), TRANSACTION_STEPS_MAX);
+    assert_eq!(record.depth(block(9)), Some(3));
 }

@@ -10,6 +10,7 @@ use satpost_domain::chain::{
 use satpost_domain::client::{Client, ClientCommand, ClientEvent, PushDeathReason};
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::{BlockHash, ScriptHash, Txid};
+use satpost_domain::limits::FINAL_DEPTH_DEFAULT;
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, ParkReason};
 use satpost_domain::network::Network;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
@@ -457,6 +458,8 @@ impl World {
             time_secs: 0,
             sightings: vec![sighting(transaction, script)],
             conflicts: Vec::new(),
+            depths: Vec::new(),
+            final_depth: FINAL_DEPTH_DEFAULT,
         });
         if connected {
             self.blocks.push(block);

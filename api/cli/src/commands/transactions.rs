@@ -118,6 +118,13 @@ fn step(status: &TransactionStatus) -> String {
     match status {
         TransactionStatus::Seen => "seen in mempool".to_owned(),
         TransactionStatus::Confirmed { block } => format!("confirmed at height {}", block.height),
+        TransactionStatus::DepthReached { depth, block } => {
+            format!("{depth} blocks deep at height {}", block.height)
+        }
+        TransactionStatus::Matured { block } => {
+            format!("can be spent after height {}", block.height)
+        }
+        TransactionStatus::Final { block } => format!("final at height {}", block.height),
         TransactionStatus::Unconfirmed { block } => {
             format!("unconfirmed: block {} was taken back", block.height)
         }
@@ -145,6 +152,13 @@ mod tests {
             TransactionStatus::Confirmed {
                 block: block.clone(),
             },
+            TransactionStatus::DepthReached {
+                depth: 3,
+                block: Block {
+                    height: 103,
+                    hash: "03".repeat(32),
+                },
+            },
             TransactionStatus::Unconfirmed { block },
             TransactionStatus::Replaced {
                 by: "bb".to_owned(),
@@ -156,7 +170,10 @@ mod tests {
             address: "bcrt1p".to_owned(),
             received_sat: 5_000,
             spent_sat: 0,
-            status: history[3].clone(),
+            status: history[4].clone(),
+            depth: None,
+            is_final: false,
+            mature: None,
             history: history
                 .into_iter()
                 .map(|status| TransactionStep {
@@ -171,6 +188,7 @@ mod tests {
             "aa  +5000 sat  bcrt1p  replaced by bb (in block)\n\
              \x20   seen in mempool\n\
              \x20   confirmed at height 101\n\
+             \x20   3 blocks deep at height 103\n\
              \x20   unconfirmed: block 101 was taken back\n\
              \x20   replaced by bb (in block)"
         );

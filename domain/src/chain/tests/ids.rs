@@ -29,7 +29,9 @@ fn gives_different_events_different_ids() {
         txid: txid(1),
         script_hash: script(4),
         block: at,
+        was_final: false,
     };
+    let (txid_1, script_hash) = (txid(1), script(4));
     let events = [
         confirmed(1, 4, at),
         confirmed(1, 4, block(101, 1)),
@@ -41,6 +43,29 @@ fn gives_different_events_different_ids() {
         evicted(1, 4, 1),
         connected(at, block(100, 0)),
         ChainEvent::BlockDisconnected { block: at },
+        ChainEvent::DepthReached {
+            txid: txid_1,
+            script_hash,
+            depth: 3,
+            block: at,
+        },
+        ChainEvent::TransactionFinal {
+            txid: txid_1,
+            script_hash,
+            depth: 3,
+            block: at,
+        },
+        ChainEvent::CoinbaseMatured {
+            txid: txid_1,
+            script_hash,
+            block: at,
+        },
+        ChainEvent::AuditPassed {
+            tip: at,
+            blocks: 1,
+            transactions: 1,
+            at: AT,
+        },
     ];
     let ids: std::collections::BTreeSet<EventId> = events
         .iter()

@@ -124,6 +124,6 @@ fn says_that_notices_were_thrown_away_when_the_channel_was_full() {
     assert_eq!(notices.try_recv(), Ok(block(0)));
     assert_eq!(notices.try_recv(), Ok(block(1)));
     outbox.send(block(4));
-    assert_eq!(notices.try_recv(), Ok(Notice::Gap(GapKind::Counter)));
+    assert_eq!(notices.try_recv(), Ok(Notice::Gap(GapKind::Overflow)));
     assert_eq!(notices.try_recv(), Ok(block(4)));
 }

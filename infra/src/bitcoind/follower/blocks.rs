@@ -6,7 +6,7 @@ use satpost_domain::chain::{BlockRef, ChainCommand, ChainError, Conflict, GapKin
 use satpost_domain::ids::{BlockHash, Txid};
 use satpost_domain::limits::REORG_BLOCKS_MAX;
 
-use super::{FollowError, Follower};
+use super::{FollowError, Follower, depths};
 use crate::bitcoind::convert;
 use crate::bitcoind::matcher::{self, Candidate};
 use crate::bitcoind::rpc::RpcError;
@@ -26,12 +26,12 @@ impl Follower {
         let tip = self.tip().await?;
         if convert::block_hash(block.header.prev_blockhash) == tip.hash {
             let explained = self.connect(hash, &block).await?;
-            return Ok((!explained).then_some(GapKind::Counter));
+            return Ok((!explained).then_some(GapKind::Books));
         }
         // The node announces with a delay: a block below the first that was recorded may come
         // after the headers were read.
         let is_old = self.rpc.best_block().await? == tip.hash;
-        Ok((!is_old).then_some(GapKind::Counter))
+        Ok((!is_old).then_some(GapKind::Books))
     }
 
     /// A block was taken back; `replayed` when that may have been long ago.
@@ -51,7 +51,7 @@ impl Follower {
             return Ok(None);
         }
         if !is_tip {
-            return Ok(Some(GapKind::Counter));
+            return Ok(Some(GapKind::Books));
         }
         self.disconnect_tip().await?;
         Ok(None)
@@ -85,6 +85,7 @@ impl Follower {
         let chain = self.chain().await?;
         let sightings = matcher::sightings(&self.read_model.watched_scripts(), &chain, &candidates);
         let height = chain.tip().map_or(0, |tip| tip.height + 1);
+        let depths = depths::made_by_block(&self.read_model.watched_scripts(), &chain, height);
         drop(chain);
         let command = ChainCommand::ConnectBlock {
             block: BlockRef { height, hash },
@@ -92,6 +93,8 @@ impl Follower {
             time_secs: block.header.time,
             sightings,
             conflicts: self.conflicts_with(&candidates),
+            depths,
+            final_depth: self.final_depth,
         };
         self.record(&command).await?;
         let taken = txids.iter().filter(|txid| self.mempool.remove(txid));

@@ -95,7 +95,14 @@ impl Follower {
                 self.claims.add(txid, ancestor, &convert::inputs(&body));
             }
         }
+        self.claims.complete(txid);
         Ok(())
+    }
+
+    /// True when a watch list has changed since the mempool was last searched.
+    #[must_use]
+    pub fn has_new_scripts(&self) -> bool {
+        self.scripts_searched != Some(self.read_model.watch_list_changes())
     }
 
     /// Searches the mempool for scripts that are watched since the last search.
@@ -103,12 +110,13 @@ impl Follower {
     /// # Errors
     /// [`FollowError`].
     pub async fn search_for_new_scripts(&mut self) -> Result<(), FollowError> {
+        if !self.has_new_scripts() {
+            return Ok(());
+        }
+        // What is watched while it is searched is searched for again.
+        self.scripts_searched = Some(self.read_model.watch_list_changes());
         let found = {
             let watched = self.read_model.watched_scripts();
-            if watched.len() == self.scripts_searched {
-                return Ok(());
-            }
-            self.scripts_searched = watched.len();
             self.mempool
                 .paying_to(|script| watched.lookup(script).is_some())
         };

@@ -1,7 +1,7 @@
 //! Which outputs must stay unspent by others for a tracked mempool transaction to confirm: those
 //! it spends itself, and those its unconfirmed ancestors spend.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use satpost_domain::chain::{OutPoint, ReplacedVia};
 use satpost_domain::ids::Txid;
@@ -28,6 +28,8 @@ impl Claim {
 pub struct Claims {
     by_output: HashMap<OutPoint, Vec<Claim>>,
     by_tracked: HashMap<Txid, Vec<OutPoint>>,
+    /// The tracked transactions whose ancestors the node was asked for.
+    asked: HashSet<Txid>,
 }
 
 impl Claims {
@@ -43,8 +45,28 @@ impl Claims {
         }
     }
 
-    /// `tracked` has left the mempool.
+    /// The claims for all ancestors of `tracked` are entered.
+    pub fn complete(&mut self, tracked: Txid) {
+        self.asked.insert(tracked);
+    }
+
+    /// True when [`Self::complete`] was said of it.
+    #[must_use]
+    pub fn are_complete(&self, tracked: &Txid) -> bool {
+        self.asked.contains(tracked)
+    }
+
+    /// Forgets the transactions for which `keep` is false.
+    pub fn retain(&mut self, keep: impl Fn(&Txid) -> bool) {
+        let dropped = self.by_tracked.keys().filter(|tracked| !keep(tracked));
+        for tracked in dropped.copied().collect::<Vec<_>>() {
+            self.remove(&tracked);
+        }
+    }
+
+    /// `tracked` cannot be replaced any more.
     pub fn remove(&mut self, tracked: &Txid) {
+        self.asked.remove(tracked);
         for input in self.by_tracked.remove(tracked).unwrap_or_default() {
             if let Some(claims) = self.by_output.get_mut(&input) {
                 claims.retain(|claim| claim.tracked != *tracked);
@@ -111,6 +133,18 @@ mod tests {
     fn neither_the_transaction_nor_its_parent_conflicts_with_itself() {
         assert!(family().broken_by(txid(1), &[coin(90)]).is_empty());
         assert!(family().broken_by(txid(2), &[coin(1), coin(91)]).is_empty());
+    }
+
+    #[test]
+    fn forgets_what_is_not_to_be_kept() {
+        let mut claims = family();
+        assert!(!claims.are_complete(&txid(2)));
+        claims.complete(txid(2));
+        claims.retain(|tracked| *tracked == txid(2));
+        assert!(claims.are_complete(&txid(2)));
+        claims.retain(|tracked| *tracked != txid(2));
+        assert!(!claims.are_complete(&txid(2)));
+        assert!(claims.broken_by(txid(3), &[coin(1), coin(90)]).is_empty());
     }
 
     #[test]

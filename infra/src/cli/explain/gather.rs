@@ -335,7 +335,7 @@ async fn take_chain(
     .await?;
     let hashes: Vec<_> = scripts.keys().copied().collect();
     for record in status.changed_since(&hashes, Position::START, usize::MAX) {
-        let (Some(first), Some(last)) = (record.steps.first(), record.steps.last()) else {
+        let (Some(first), Some(last)) = (record.steps.first(), record.place()) else {
             continue;
         };
         story.transactions.push(TransactionPart {
@@ -362,6 +362,9 @@ fn state(status: &Status) -> String {
     match status {
         Status::Seen => "in the mempool".to_owned(),
         Status::Confirmed { block } => format!("in block {}", block.height),
+        Status::DepthReached { depth, .. } => format!("{depth} blocks deep"),
+        Status::Matured { .. } => "a coinbase that can be spent".to_owned(),
+        Status::Final { .. } => "final".to_owned(),
         Status::Unconfirmed { block } => {
             format!(
                 "in the mempool again, block {} was taken back",

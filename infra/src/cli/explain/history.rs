@@ -112,12 +112,34 @@ pub(super) fn chain(event: &ChainEvent, address: &str) -> String {
             "transaction {txid} is in block {}: pays {} sat to {address}, takes {} sat from it",
             block.height, touch.received_sat, touch.spent_sat
         ),
-        ChainEvent::TransactionUnconfirmed { txid, block, .. } => {
+        ChainEvent::TransactionUnconfirmed {
+            txid,
+            block,
+            was_final,
+            ..
+        } => {
+            let was = if *was_final { ", which was final," } else { "" };
             format!(
-                "block {} of transaction {txid} was taken back",
+                "block {} of transaction {txid}{was} was taken back",
                 block.height
             )
         }
+        ChainEvent::DepthReached {
+            txid, depth, block, ..
+        } => format!(
+            "transaction {txid} is {depth} blocks deep with block {}",
+            block.height
+        ),
+        ChainEvent::TransactionFinal {
+            txid, depth, block, ..
+        } => format!(
+            "transaction {txid} is final, {depth} blocks deep with block {}",
+            block.height
+        ),
+        ChainEvent::CoinbaseMatured { txid, block, .. } => format!(
+            "coinbase {txid} can be spent by the block after {}",
+            block.height
+        ),
         ChainEvent::TransactionReplaced {
             txid,
             by,
@@ -136,6 +158,7 @@ pub(super) fn chain(event: &ChainEvent, address: &str) -> String {
         ChainEvent::EpochStarted { .. }
         | ChainEvent::BlockConnected { .. }
         | ChainEvent::BlockDisconnected { .. }
+        | ChainEvent::AuditPassed { .. }
         | ChainEvent::FeedGap { .. }
         | ChainEvent::FeedRestored { .. } => "something happened on the chain".to_owned(),
     }

@@ -155,7 +155,7 @@ fn watchlist() -> [WatchlistEvent; 2] {
     ]
 }
 
-fn blocks() -> [ChainEvent; 5] {
+fn blocks() -> [ChainEvent; 6] {
     [
         ChainEvent::EpochStarted {
             genesis: BlockHash::new([0xc9; 32]),
@@ -173,10 +173,16 @@ fn blocks() -> [ChainEvent; 5] {
             at: AT,
         },
         ChainEvent::FeedRestored { tip: BLOCK, at: AT },
+        ChainEvent::AuditPassed {
+            tip: BLOCK,
+            blocks: 289,
+            transactions: 54_866,
+            at: AT,
+        },
     ]
 }
 
-fn transactions() -> [ChainEvent; 5] {
+fn transactions() -> [ChainEvent; 8] {
     let touch = Touch {
         script_hash: SCRIPT_HASH,
         received_sat: 2_100_000_000_000_000,
@@ -203,6 +209,24 @@ fn transactions() -> [ChainEvent; 5] {
             index: 300,
         },
         ChainEvent::TransactionUnconfirmed {
+            txid: TXID,
+            script_hash: SCRIPT_HASH,
+            block: BLOCK,
+            was_final: true,
+        },
+        ChainEvent::DepthReached {
+            txid: TXID,
+            script_hash: SCRIPT_HASH,
+            depth: 6,
+            block: BLOCK,
+        },
+        ChainEvent::TransactionFinal {
+            txid: TXID,
+            script_hash: SCRIPT_HASH,
+            depth: 144,
+            block: BLOCK,
+        },
+        ChainEvent::CoinbaseMatured {
             txid: TXID,
             script_hash: SCRIPT_HASH,
             block: BLOCK,
