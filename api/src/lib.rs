@@ -5,12 +5,14 @@
 //!   is given; [`state`]: what every request sees.
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
+//! - `events`: the stream of changes; `fetch`: the wait for messages.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
 //! - [`price_query`]: the port of prices; `spotbit`: the interface of SpotBit over it.
 //! - [`openapi`]: the description that is generated from all of this.
 
 mod address;
 pub mod config;
+mod events;
 mod extract;
 mod fetch;
 pub mod metrics;

@@ -10,7 +10,7 @@ use signing::Signing;
 use utoipa::OpenApi;
 
 use crate::routes::{
-    addresses, clients, messages, prices, push, send_message, service, transactions,
+    addresses, clients, events, messages, prices, proofs, push, send_message, service, transactions,
 };
 
 /// The description before what all operations share is added.
@@ -30,6 +30,8 @@ use crate::routes::{
         addresses::list_addresses,
         addresses::unwatch_addresses,
         transactions::list_transactions,
+        proofs::get_transaction_proof,
+        events::listen,
         send_message::send_message,
         messages::fetch_messages,
         messages::acknowledge_messages,

@@ -123,6 +123,7 @@ fn server(
 ) -> std::io::Result<Server> {
     let (workers, connections) = surface.workers(&state.config);
     let shutdown_secs = state.config.shutdown_timeout.as_secs();
+    let stall_ms = u32::try_from(state.config.reader_stall_max.as_millis()).unwrap_or(u32::MAX);
     let state = state.clone();
     let server = HttpServer::new(move || {
         App::new()
@@ -131,6 +132,7 @@ fn server(
             .wrap(from_fn(observe))
             .configure(surface.routes())
     })
+    .on_connect(move |connection, _| end_when_stalled(connection, stall_ms))
     .workers(workers)
     .max_connections(connections)
     .client_request_timeout(HEAD_TIMEOUT)
@@ -140,4 +142,17 @@ fn server(
     .disable_signals()
     .listen(listener)?;
     Ok(server.run())
+}
+
+/// Lets the system end a connection whose peer takes nothing for `stall_ms`: whoever only reads
+/// slowly is held back, and who does not read at all, or has gone without a word, must not stay.
+fn end_when_stalled(connection: &dyn std::any::Any, stall_ms: u32) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+        && let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, stall_ms)
+    {
+        tracing::debug!(error = %error, "a connection keeps the system's idea of when its peer is gone");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (connection, stall_ms);
 }

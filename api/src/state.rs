@@ -1,12 +1,14 @@
 //! What every request sees: the ports, the settings, and what must be remembered between requests.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use satpost_domain::Position;
 use satpost_domain::limits::{FETCHES_WAITING_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::ApiConfig;
+use crate::events::EventStreams;
 use crate::metrics::HttpMetrics;
 use crate::ports::ApiPorts;
 use crate::problem::ApiError;
@@ -23,6 +25,8 @@ pub struct ApiState {
     pub(crate) metrics: HttpMetrics,
     /// Room for fetches that wait.
     pub(crate) waiting_fetches: Semaphore,
+    /// Room for event streams.
+    pub(crate) event_streams: Arc<EventStreams>,
     stopping: watch::Sender<bool>,
 }
 
@@ -47,6 +51,7 @@ impl ApiState {
             rate_limiters: RateLimiters::new(&config.rate_limits),
             metrics: HttpMetrics::register(&ports.registry)?,
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
+            event_streams: Arc::new(EventStreams::new(config.event_streams_max)),
             stopping: watch::Sender::new(false),
             config,
             ports,

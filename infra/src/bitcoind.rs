@@ -9,6 +9,7 @@
 //!   begin, and to begin again after anything may have been missed.
 //! - [`heartbeat`], [`epoch`]: what else shows that something is missing; [`metrics`] count it.
 //! - [`check`]: is this the right node, and does it announce what is needed.
+//! - [`proofs`]: that transactions are in blocks, for clients that ask.
 //! - [`watcher`]: the loop over all of them; [`status`]: what it tells the rest of the server.
 //!
 //! # Authority
@@ -37,6 +38,7 @@ pub mod heartbeat;
 pub mod matcher;
 pub mod mempool;
 pub mod metrics;
+pub mod proofs;
 pub mod resync;
 pub mod rpc;
 pub mod status;
@@ -44,6 +46,7 @@ pub mod watcher;
 
 pub use core_rpc::CoreRpc;
 pub use metrics::NodeMetrics;
+pub use proofs::NodeProofs;
 pub use status::{NodeStatus, Source};
 pub use watcher::run;
 

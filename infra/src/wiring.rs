@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use p256::SecretKey;
-use satpost_api::ports::ApiPorts;
+use satpost_api::ports::{ApiPorts, BlockProofs, NoBlockProofs};
 use satpost_api::price_query::{NoPrices, PriceQuery};
 use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
 use satpost_commands::Handler;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
+use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeProofs, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
 use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
@@ -328,12 +328,23 @@ impl Server {
             service: status,
             request_ids: Arc::new(self.random.clone()),
             prices,
+            proofs: self.proofs()?,
             registry: self.registry.clone(),
         };
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;
         config.rate_limits = rate_limits(&self.config);
         Ok(ApiState::new(config, ports)?)
+    }
+
+    /// Proofs have a connection of their own, so that the watcher never waits for them.
+    fn proofs(&self) -> anyhow::Result<Arc<dyn BlockProofs>> {
+        if !self.config.has_node() {
+            return Ok(Arc::new(NoBlockProofs));
+        }
+        let config = node_config(&self.config)?;
+        let rpc = CoreRpc::new(config.rpc_url, config.rpc_auth);
+        Ok(Arc::new(NodeProofs::new(Arc::new(rpc))))
     }
 
     fn announce(&self) {

@@ -5,7 +5,7 @@
 //! - [`client_directory`], [`mailbox_queue`], [`watched_scripts`], [`transaction_status`],
 //!   [`push_outbox`]: the projections. Each can be rebuilt alone.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
-//! - [`arrivals`]: who waits for a message.
+//! - [`arrivals`]: who waits for a message, or for a change of a transaction.
 //! - [`runner`]: catch-up and follow; rebuild is the same from an empty state.
 
 pub mod arrivals;

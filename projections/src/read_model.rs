@@ -1,5 +1,6 @@
 //! All projections behind one position: what queries are asked of.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::Digest;
 use satpost_domain::mailbox::MailboxEvent;
-use satpost_domain::{Envelope, Event, MessagingKey, Position};
+use satpost_domain::{ClientId, Envelope, Event, MessagingKey, Position};
 use tokio::sync::watch;
 
 use crate::arrivals::{ArrivalBoard, Arrivals};
@@ -38,7 +39,8 @@ pub struct ReadModel {
     writer: Mutex<()>,
     progress: watch::Sender<Progress>,
     watch_list_changes: AtomicU64,
-    arrivals: ArrivalBoard,
+    arrivals: ArrivalBoard<MessagingKey>,
+    changes: ArrivalBoard<ClientId>,
 }
 
 /// How far the projections have come.
@@ -269,6 +271,9 @@ impl ReadModel {
         });
         drop(writer);
         self.arrivals.announce(&mailboxes_with_arrivals(envelopes));
+        if !self.changes.is_empty() {
+            self.changes.announce(&self.clients_with_changes(envelopes));
+        }
     }
 
     /// Notes that nothing of interest happened up to `position`.
@@ -325,6 +330,33 @@ impl ReadModel {
     #[must_use]
     pub fn arrivals(&self, mailbox: &MessagingKey) -> Arrivals {
         self.arrivals.listen(*mailbox)
+    }
+
+    /// What changes in the transactions of `client` from now on. Take it before looking at them,
+    /// then nothing is missed in between.
+    #[must_use]
+    pub fn changes(&self, client: &ClientId) -> Arrivals<ClientId> {
+        self.changes.listen(*client)
+    }
+
+    /// Who watches what these events touch.
+    fn clients_with_changes(&self, envelopes: &[Envelope]) -> Vec<ClientId> {
+        let touched = envelopes
+            .iter()
+            .filter_map(|envelope| match &envelope.event {
+                Event::Chain(event) => event.touched_script(),
+                _ => None,
+            });
+        let scripts: BTreeSet<_> = touched.collect();
+        if scripts.is_empty() {
+            return Vec::new();
+        }
+        let watched = self.watched_scripts();
+        let clients: BTreeSet<_> = scripts
+            .iter()
+            .flat_map(|script| watched.watchers(script))
+            .collect();
+        clients.into_iter().collect()
     }
 
     /// The state of every projection, all at one position once the model has passed the snapshots

@@ -1,6 +1,7 @@
 //! One function for each verb.
 
 mod contacts;
+mod listen;
 mod messages;
 mod prices;
 mod push;
@@ -56,6 +57,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::ListTransactions(arguments) => {
             transactions::list_transactions(&mut wallet, &arguments, output).await
         }
+        Command::Listen(arguments) => listen::listen(&mut wallet, &arguments, output).await,
         Command::SendMessage { contact, text, ttl } => {
             messages::send_message(&mut wallet, &contact, &text, ttl, output).await
         }

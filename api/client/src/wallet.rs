@@ -6,6 +6,7 @@
 mod contacts;
 mod error;
 mod intake;
+mod listening;
 mod pushing;
 mod receiving;
 mod registration;
@@ -26,6 +27,7 @@ use crate::seed_file;
 use crate::store::{Record, State, Store};
 
 pub use error::WalletError;
+pub use listening::{ChangeFeed, ProvenTransaction};
 pub use receiving::{Notice, ReceiveReport};
 pub use sending::SendOutcome;
 pub use watching::TransactionList;
