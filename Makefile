@@ -18,6 +18,7 @@ run: ## run Satpost with a regtest node and a push service, until Ctrl-C
 test: lint ## run everything: format, lints, tests, documentation
 	scripts/node path
 	scripts/clients
+	scripts/ntfy
 	cargo nextest run --workspace --all-features --locked --profile $(NEXTEST_PROFILE)
 	cargo test --workspace --all-features --locked --doc
 	RUSTDOCFLAGS="$(WARNINGS_ARE_ERRORS)" cargo doc --workspace --all-features --locked --no-deps

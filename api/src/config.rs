@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use satpost_api_types::push::PushKind;
 use satpost_domain::limits::{EVENT_STREAMS_MAX, READER_STALL_MAX};
 use satpost_domain::network::Network;
 
@@ -17,10 +18,15 @@ pub struct ApiConfig {
     pub authorities: Vec<String>,
     /// The P-256 key of the server's Web Push (RFC 8292), base64url without padding.
     pub vapid_key: String,
+    /// For which push services beside Web Push there are credentials.
+    pub push: PushCredentials,
     /// How often who may ask.
     pub rate_limits: RateLimits,
     /// Threads that serve requests.
     pub workers: usize,
+    /// How many addresses one client may watch, up to
+    /// [`satpost_domain::limits::WATCHED_ADDRESSES_CEILING`].
+    pub watched_addresses_max: usize,
     /// Connections one worker keeps open.
     pub connections_per_worker_max: usize,
     /// How long requests in flight may go on after the stop signal.
@@ -39,13 +45,37 @@ impl ApiConfig {
             network,
             authorities,
             vapid_key: String::new(),
+            push: PushCredentials::default(),
             rate_limits: RateLimits::default(),
+            watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             connections_per_worker_max: 10_000,
             shutdown_timeout: Duration::from_secs(10),
             event_streams_max: EVENT_STREAMS_MAX,
             reader_stall_max: READER_STALL_MAX,
         }
+    }
+}
+
+/// For which push services beside Web Push, which needs none, the operator has credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PushCredentials {
+    /// The apps (bundle ids) that can be woken through Apple.
+    pub apns_topics: Vec<String>,
+    /// Whether there is a Firebase project.
+    pub fcm: bool,
+}
+
+impl PushCredentials {
+    /// The kinds of targets that can be woken.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<PushKind> {
+        let apns = (!self.apns_topics.is_empty()).then_some(PushKind::Apns);
+        let fcm = self.fcm.then_some(PushKind::Fcm);
+        [Some(PushKind::WebPush), apns, fcm]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 

@@ -153,6 +153,10 @@ impl Feed {
     /// Takes the next steps from the projection.
     fn look(&mut self) {
         let read_model = &self.state.read_model;
+        // A phone that listens gets what it was woken for. Said before looking: what happens after
+        // that is a reason to wake it again.
+        let now = self.state.clock.now();
+        read_model.wakes().fetched(&self.client, now);
         let status = read_model.transaction_status();
         // Read while the transactions stand still: an event reaches the watch lists first, so no
         // address is missing for a step that the stream will have passed.
@@ -165,13 +169,7 @@ impl Feed {
             return;
         };
         self.after = last.step.position;
-        let addresses = match addresses(&self.state, &self.client) {
-            Ok(addresses) => addresses,
-            Err(error) => {
-                tracing::error!(error = %error, "a watched script has no address, so its changes cannot be told");
-                return;
-            }
-        };
+        let addresses = addresses(&self.state, &self.client);
         // An address that was unwatched a moment ago is told of no longer.
         let told = changes.iter().filter_map(|change| {
             let address = addresses.get(&change.script_hash)?.clone();

@@ -7,7 +7,7 @@ mod head;
 mod parameters;
 mod subject;
 
-pub(crate) use body::{Json, NoBody, Octets, read_body};
+pub(crate) use body::{Json, Lines, NoBody, Octets, read_body};
 pub(crate) use head::single as single_header;
 pub(crate) use parameters::{NoParameters, PageSize, parse_parameters};
 pub(crate) use subject::{OwnMailbox, Proven, Registered};
@@ -20,6 +20,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use satpost_commands::CommandContext;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::problem::ApiError;
 use crate::state::ApiState;
@@ -54,6 +55,8 @@ pub(crate) struct Command<S, B = NoBody> {
     pub(crate) context: CommandContext,
     /// What is asked.
     pub(crate) body: B,
+    /// The room that a large body takes until it was carried out.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl<S: Subject, B: Body> FromRequest for Command<S, B> {
@@ -70,6 +73,7 @@ impl<S: Subject, B: Body> FromRequest for Command<S, B> {
                 })?,
                 subject: authenticated.subject,
                 body: authenticated.body,
+                _room: authenticated.room,
             })
         })
     }

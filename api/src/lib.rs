@@ -15,6 +15,7 @@ pub mod config;
 mod events;
 mod extract;
 mod fetch;
+mod import;
 pub mod metrics;
 mod observe;
 pub mod openapi;
@@ -30,7 +31,7 @@ mod spotbit;
 pub mod state;
 mod unread_body;
 
-pub use config::{ApiConfig, Rate, RateLimits};
+pub use config::{ApiConfig, PushCredentials, Rate, RateLimits};
 pub use ports::ApiPorts;
 pub use server::{Listeners, run};
 pub use state::ApiState;

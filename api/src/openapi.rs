@@ -10,7 +10,8 @@ use signing::Signing;
 use utoipa::OpenApi;
 
 use crate::routes::{
-    addresses, clients, events, messages, prices, proofs, push, send_message, service, transactions,
+    addresses, balance, clients, events, messages, prices, proofs, push, send_message, service,
+    transactions,
 };
 
 /// The description before what all operations share is added.
@@ -28,7 +29,11 @@ use crate::routes::{
         clients::retire_client,
         addresses::watch_addresses,
         addresses::list_addresses,
+        addresses::import_addresses,
         addresses::unwatch_addresses,
+        balance::rescan_addresses,
+        balance::get_balance,
+        balance::list_utxos,
         transactions::list_transactions,
         proofs::get_transaction_proof,
         events::listen,

@@ -9,6 +9,7 @@ use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 use satpost_api_types::problem::ProblemCode;
 use satpost_commands::CommandError;
+use satpost_commands::import_addresses::ImportInterrupted;
 use satpost_commands::ports::LogError;
 use satpost_commands::register_client::RegisterClientError;
 use satpost_domain::KeyError;
@@ -99,6 +100,23 @@ impl ApiError {
         Self::new(ProblemCode::TooLarge)
             .with_detail(format_args!("a body of this route has at most {max} bytes"))
             .with_limit(max)
+            .closing()
+    }
+
+    /// A request names too much at once, or nothing.
+    pub(crate) fn count(what: &str, max: usize, actual: usize) -> Self {
+        Self::new(ProblemCode::LimitExceeded)
+            .with_detail(format_args!(
+                "a request has 1 to {max} {what}, got {actual}"
+            ))
+            .with_limit(max)
+    }
+
+    /// As many large requests are carried out as the server has room for.
+    pub(crate) fn no_room() -> Self {
+        Self::new(ProblemCode::Unavailable)
+            .with_detail("other imports are carried out now")
+            .with_retry_after(RETRY_AFTER_DEFAULT)
             .closing()
     }
 
@@ -267,14 +285,27 @@ impl From<WatchlistError> for ApiError {
     fn from(error: WatchlistError) -> Self {
         let problem = |code| Self::new(code).with_detail(error);
         match error {
-            WatchlistError::Full { .. } => {
-                problem(ProblemCode::LimitExceeded).with_limit(limits::WATCHED_ADDRESSES_MAX)
-            }
+            WatchlistError::Full { max, .. } => problem(ProblemCode::LimitExceeded).with_limit(max),
             WatchlistError::Count { .. } => {
-                problem(ProblemCode::LimitExceeded).with_limit(limits::ADDRESSES_PER_REQUEST_MAX)
+                problem(ProblemCode::LimitExceeded).with_limit(limits::EVENTS_PER_COMMAND_MAX)
             }
             WatchlistError::NotWatched => problem(ProblemCode::NotWatched),
+            WatchlistError::Birthday(_) => problem(ProblemCode::InvalidBirthday),
         }
+    }
+}
+
+impl ApiError {
+    /// An import that ended in the middle, of `lines` good lines.
+    pub(crate) fn interrupted(interrupted: ImportInterrupted, lines: usize) -> Self {
+        let carried_out = interrupted.carried_out;
+        let error = Self::from(interrupted.source);
+        if carried_out == 0 {
+            return error;
+        }
+        error.with_detail(format_args!(
+            "the first {carried_out} of {lines} good lines are watched; send the same request again"
+        ))
     }
 }
 
@@ -308,6 +339,11 @@ impl From<PushTargetError> for ApiError {
             PushTargetError::EndpointSize { .. } => {
                 problem.with_limit(limits::PUSH_ENDPOINT_BYTES_MAX)
             }
+            PushTargetError::ApnsTokenSize { .. } => {
+                problem.with_limit(limits::APNS_TOKEN_BYTES_MAX)
+            }
+            PushTargetError::ApnsTopicForm => problem.with_limit(limits::APNS_TOPIC_BYTES_MAX),
+            PushTargetError::FcmTokenForm => problem.with_limit(limits::FCM_TOKEN_BYTES_MAX),
             PushTargetError::KeyForm => problem,
         }
     }

@@ -2,6 +2,7 @@
 //! OpenAPI description all read it.
 
 pub(crate) mod addresses;
+pub(crate) mod balance;
 pub(crate) mod clients;
 pub(crate) mod events;
 pub(crate) mod messages;
@@ -64,7 +65,11 @@ operations! {
     PUT "/v1/clients/self/messaging-key" => clients::rotate_messaging_key;
     POST "/v1/addresses" => addresses::watch_addresses;
     GET "/v1/addresses" => addresses::list_addresses;
+    POST "/v1/addresses:import" => addresses::import_addresses;
     DELETE "/v1/addresses" => addresses::unwatch_addresses;
+    POST "/v1/addresses/rescan" => balance::rescan_addresses;
+    GET "/v1/balance" => balance::get_balance;
+    GET "/v1/utxos" => balance::list_utxos;
     GET "/v1/transactions" => transactions::list_transactions;
     GET "/v1/transactions/{txid}/proof" => proofs::get_transaction_proof;
     GET "/v1/events" => events::listen;

@@ -4,7 +4,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use satpost_domain::Position;
-use satpost_domain::limits::{FETCHES_WAITING_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX};
+use satpost_domain::limits::{
+    FETCHES_WAITING_MAX, IMPORTS_AT_ONCE_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX,
+};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::ApiConfig;
@@ -27,6 +29,8 @@ pub struct ApiState {
     pub(crate) waiting_fetches: Semaphore,
     /// Room for event streams.
     pub(crate) event_streams: Arc<EventStreams>,
+    /// Room for imports.
+    pub(crate) imports: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
@@ -52,6 +56,7 @@ impl ApiState {
             metrics: HttpMetrics::register(&ports.registry)?,
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
             event_streams: Arc::new(EventStreams::new(config.event_streams_max)),
+            imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE_MAX)),
             stopping: watch::Sender::new(false),
             config,
             ports,
@@ -72,6 +77,20 @@ impl ApiState {
             Ok(())
         } else {
             Err(ApiError::behind())
+        }
+    }
+
+    /// Like [`Self::wait_until_visible`], for an import: waits as long as the projections move on.
+    ///
+    /// # Errors
+    /// `behind` when they stand still for [`MIN_POSITION_WAIT_MAX`].
+    pub(crate) async fn wait_while_moving(&self, position: Position) -> Result<(), ApiError> {
+        loop {
+            let before = self.read_model.position();
+            match self.wait_until_visible(position).await {
+                Err(_) if self.read_model.position() > before && !self.is_stopping() => {}
+                answer => return answer,
+            }
         }
     }
 

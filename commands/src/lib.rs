@@ -11,6 +11,7 @@
 pub mod acknowledge_messages;
 pub mod error;
 pub mod handler;
+pub mod import_addresses;
 pub mod park_messages;
 pub mod ports;
 pub mod processes;

@@ -166,7 +166,8 @@ pub trait Clock: Send + Sync + 'static {
 pub trait IdSource: Send + Sync + 'static {
     /// A fresh message id.
     fn message_id(&self) -> MessageId;
-    /// A fresh watch-list entry id.
+    /// A fresh watch-list entry id. Its first [`WatchId::COMMON_BYTES`] bytes are never drawn again:
+    /// they name a request.
     fn watch_id(&self) -> WatchId;
     /// A fresh push registration id.
     fn push_target_id(&self) -> PushTargetId;
@@ -184,18 +185,45 @@ pub enum PushPayload {
 }
 
 /// What became of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushOutcome {
     /// The push service took it.
     Accepted,
-    /// Not now; try again, not earlier than this.
+    /// Not now for this target; try again, not earlier than this.
     Retry(Option<Duration>),
-    /// The push service does not know the target any more.
-    Gone,
-    /// The push service refuses our pushes to this target for good.
+    /// Not now for anybody: the push service fails or cannot be reached; not earlier than this.
+    Unavailable(Option<Duration>),
+    /// The push service does not know the target any more; since when, if it says so.
+    Invalid(Option<Timestamp>),
+    /// The push service refuses our pushes to this target.
     Refused,
     /// The target may not be connected to.
     Forbidden,
+    /// The push service does not take our word: the operator has to put credentials or settings
+    /// right. The target is as good as before.
+    Misconfigured,
+}
+
+impl PushOutcome {
+    /// The label of this outcome in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Retry(_) => "retry",
+            Self::Unavailable(_) => "unavailable",
+            Self::Invalid(_) => "invalid",
+            Self::Refused => "refused",
+            Self::Forbidden => "forbidden",
+            Self::Misconfigured => "misconfigured",
+        }
+    }
+}
+
+/// Chance where nothing has to be secret: it spreads what would otherwise happen at once.
+pub trait Chance: Send + Sync + 'static {
+    /// A number from 0 up to but not including 1, evenly spread.
+    fn fraction(&self) -> f64;
 }
 
 /// The way to a phone.

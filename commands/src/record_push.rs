@@ -2,7 +2,9 @@
 
 use satpost_domain::client::{Client, ClientCommand, ClientError, PushDeathReason};
 use satpost_domain::hash::tagged_16;
-use satpost_domain::{ClientId, CommandId, Position, PushTargetId, RequestDigest, StreamId};
+use satpost_domain::{
+    ClientId, CommandId, Position, PushTargetId, RequestDigest, StreamId, Timestamp,
+};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
@@ -23,7 +25,8 @@ pub async fn record_wake(
     record(handler, client, context, &command).await
 }
 
-/// Records that a push target is dead; nothing happens when another one was set meanwhile.
+/// Records that a push target is dead. Nothing happens when another one was set meanwhile, or when
+/// what the push service said is older than the registration (`since`).
 ///
 /// # Errors
 /// [`CommandError`].
@@ -32,10 +35,16 @@ pub async fn mark_push_target_dead(
     client: ClientId,
     id: PushTargetId,
     reason: PushDeathReason,
+    since: Option<Timestamp>,
 ) -> Result<Position, CommandError<ClientError>> {
     let at = handler.now();
-    let command = ClientCommand::MarkPushTargetDead { id, reason, at };
-    let context = computed_context("dead", client, id, 0);
+    let command = ClientCommand::MarkPushTargetDead {
+        id,
+        reason,
+        since,
+        at,
+    };
+    let context = computed_context("dead", client, id, since.map_or(0, Timestamp::as_millis));
     record(handler, client, context, &command).await
 }
 

@@ -54,7 +54,10 @@ impl IdSource for CountingIds {
     }
 
     fn watch_id(&self) -> WatchId {
-        WatchId::new(self.next())
+        // Counts in front: the last bytes are those of the place in a request.
+        let mut bytes = self.next();
+        bytes.reverse();
+        WatchId::new(bytes)
     }
 
     fn push_target_id(&self) -> PushTargetId {

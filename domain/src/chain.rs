@@ -10,6 +10,7 @@ mod depths;
 mod error;
 mod event;
 mod event_id;
+mod history;
 mod milestones;
 mod state;
 #[cfg(test)]
@@ -20,4 +21,5 @@ pub use depths::{DepthError, DepthSet};
 pub use error::ChainError;
 pub use event::{BlockRef, ChainEvent, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch};
 pub use event_id::event_id;
+pub use history::{Backfill, HistoricBlock, HistoryCommand, HistoryEvent};
 pub use state::{Chain, Coin, Tracked, TransactionState};

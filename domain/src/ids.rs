@@ -143,6 +143,29 @@ identifier!(
     ScriptHash, 32
 );
 
+impl WatchId {
+    /// How many bytes the entries of one request have in common.
+    pub const COMMON_BYTES: usize = 12;
+
+    /// The id at `place` of a request that drew this id: the first [`Self::COMMON_BYTES`] bytes stay, the
+    /// others are the place in big endian. A long list needs little memory for ids that count.
+    #[must_use]
+    pub fn at_place(self, place: u32) -> Self {
+        let mut bytes = self.0;
+        bytes[Self::COMMON_BYTES..].copy_from_slice(&place.to_be_bytes());
+        Self(bytes)
+    }
+
+    /// What [`Self::at_place`] made it of: the common bytes and the place.
+    #[must_use]
+    pub fn parts(self) -> ([u8; Self::COMMON_BYTES], u32) {
+        let (common, place) = self.0.split_at(Self::COMMON_BYTES);
+        let common = common.try_into().expect("16 bytes were cut after 12");
+        let place = place.try_into().expect("16 bytes were cut after 12");
+        (common, u32::from_be_bytes(place))
+    }
+}
+
 impl From<MessageId> for PayloadId {
     fn from(id: MessageId) -> Self {
         Self(id.0)
@@ -170,6 +193,16 @@ mod tests {
         let id = CommandId::new([0xab; 16]);
         assert_eq!(id.to_string(), "ab".repeat(16));
         assert_eq!(id.to_string().parse::<CommandId>(), Ok(id));
+    }
+
+    #[test]
+    fn the_ids_of_a_request_count_behind_common_bytes() {
+        let drawn = WatchId::new([0xab; 16]);
+        assert_eq!(
+            drawn.at_place(258).to_string(),
+            format!("{}00000102", "ab".repeat(12))
+        );
+        assert_eq!(drawn.at_place(258).parts(), ([0xab; 12], 258));
     }
 
     #[test]

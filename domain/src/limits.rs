@@ -34,10 +34,32 @@ pub const PARK_MESSAGES_MAX: usize = 64;
 /// How many messaging keys one client may have had, the present one included. Each keeps a mailbox.
 pub const MESSAGING_KEYS_MAX: usize = 256;
 
-/// How many addresses one client may watch.
+/// How many addresses one client may watch, unless the operator allows more.
 pub const WATCHED_ADDRESSES_MAX: usize = 10_000;
-/// How many addresses one request may name.
+/// How many addresses the operator can allow one client at most. The folded state of a list takes
+/// about 200 bytes for each; a service with more of them uses several keys.
+pub const WATCHED_ADDRESSES_CEILING: usize = 1_000_000;
+/// How many addresses one JSON request may name.
 pub const ADDRESSES_PER_REQUEST_MAX: usize = 100;
+/// How many addresses one page of a list shows at most.
+pub const ADDRESSES_PER_PAGE_MAX: usize = 1_000;
+/// How many lines one import may have.
+pub const IMPORT_LINES_MAX: usize = 100_000;
+/// The longest line of an import, in bytes: a script of [`SCRIPT_BYTES_MAX`] in hexadecimal, with
+/// all options.
+pub const IMPORT_LINE_BYTES_MAX: usize = 1_024;
+/// The largest body of an import, in bytes.
+pub const IMPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How many lines that were refused an answer to an import explains.
+pub const IMPORT_ERRORS_MAX: usize = 20;
+/// How many imports are carried out at once; each holds its whole body in memory.
+pub const IMPORTS_AT_ONCE_MAX: usize = 8;
+/// How many blocks ahead of the tip a birthday may be: a day, for a wallet made while the server's
+/// node was behind.
+pub const BIRTHDAY_AHEAD_BLOCKS_MAX: u32 = 144;
+/// How far ahead of the server's clock a birthday may be: what the header of a block may be
+/// (`MAX_FUTURE_BLOCK_TIME`).
+pub const BIRTHDAY_AHEAD_MAX: Duration = Duration::from_secs(2 * 3600);
 /// The longest script that is watched: a v1+ witness program is 42 bytes at most, a bare
 /// 3-key multisig 105 (consensus allows 10,000).
 pub const SCRIPT_BYTES_MAX: usize = 128;
@@ -88,6 +110,18 @@ pub const NODE_RETRY_MIN: Duration = Duration::from_millis(250);
 /// The longest wait after the node failed.
 pub const NODE_RETRY_MAX: Duration = Duration::from_secs(10);
 
+// ---- blocks as bytes ------------------------------------------------------------------------------
+
+/// The largest block, in bytes: consensus allows a weight of 4,000,000, and a byte weighs 1 at least.
+pub const NODE_BLOCK_BYTES_MAX: usize = 4_000_000;
+/// The most bytes of the outputs that one block can spend: an input weighs 41 * 4 at least, and an
+/// output that can be spent has a script of 10,000 bytes at most, so 24,390 outputs of 10,011 bytes.
+pub const NODE_SPENT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How many blocks wait, fetched from the node, to be searched.
+pub const NODE_BLOCKS_AHEAD_MAX: usize = 4;
+/// How many block hashes one call asks of the node.
+pub const NODE_HASHES_PER_CALL_MAX: u32 = 500;
+
 /// The longest push endpoint, in bytes.
 pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
 /// How many wrong codes a push verification bears.
@@ -109,6 +143,27 @@ pub const PUSH_TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// How many push services' tokens are remembered.
 pub const PUSH_TOKENS_CACHED_MAX: usize = 256;
 
+// Push: Apple and Google.
+/// The longest APNs device token, in bytes. Today it has 32; Apple asks not to rely on that.
+pub const APNS_TOKEN_BYTES_MAX: usize = 128;
+/// The longest APNs topic (the bundle id of an app), in bytes.
+pub const APNS_TOPIC_BYTES_MAX: usize = 155;
+/// The longest FCM registration token, in bytes. Today it has about 160; Google names no bound.
+pub const FCM_TOKEN_BYTES_MAX: usize = 1_024;
+
+// Push: the pace of the outbox.
+/// How often a push service may refuse a target for good, in a row, until it is dead: a clock that is
+/// wrong for an hour must not cost every phone its target.
+pub const PUSH_REFUSALS_MAX: u32 = 3;
+/// How many failures in a row make the outbox leave a push service alone for a while.
+pub const PUSH_BREAKER_FAILURES: u32 = 5;
+/// How many push services in trouble are remembered: phones choose theirs.
+pub const PUSH_BREAKERS_MAX: usize = 1_024;
+/// How long after a fetch a phone is left to work before it is woken again.
+pub const PUSH_FETCH_GRACE: Duration = Duration::from_secs(3);
+/// The shortest interval of the heartbeat, when it is on.
+pub const PUSH_HEARTBEAT_MIN: Duration = Duration::from_secs(60);
+
 /// How many commands of a stream are remembered for a repeat.
 pub const COMMANDS_REMEMBERED_MAX: usize = 1_024;
 /// How often a command is decided again after another writer was faster.
@@ -126,6 +181,26 @@ pub const STATES_CACHED_MAX: usize = 65_536;
 /// How many parts (messages, addresses, remembered commands; about 100 bytes each) the states that
 /// the command handler keeps may have together.
 pub const STATES_CACHED_WEIGHT_MAX: usize = 4_000_000;
+
+// ---- the back-fill of history and what is asked of it ----------------------------------------
+
+/// How many scripts one command adds to a back-fill: their hashes fit an event.
+pub const BACKFILL_SCRIPTS_PER_COMMAND_MAX: usize = 1_024;
+/// Up to how many scripts a back-fill asks the node's block filters; more are found faster by
+/// reading every block (measured: 1,999 blocks/s for 1,000 scripts, 249 for 10,000, against 157
+/// to 352 for whole blocks).
+pub const BACKFILL_FILTERED_SCRIPTS_MAX: usize = 3_000;
+/// How many blocks a back-fill reads at most before it records how far it came.
+pub const BACKFILL_BLOCKS_PER_RECORD_MAX: usize = 512;
+/// How many blocks one question about block filters covers at most.
+pub const BACKFILL_FILTER_BLOCKS_MAX: u32 = 100_000;
+/// How long the node may take to scan its filters or its unspent outputs.
+pub const NODE_SCAN_MAX: Duration = Duration::from_secs(15 * 60);
+/// How many seconds the time of a block may be before the birthday that it still belongs to: a
+/// header's time is up to two hours off.
+pub const BIRTHDAY_SLACK_SECS: u64 = 2 * 3600;
+/// How many coins one page lists at most.
+pub const UTXOS_PER_PAGE_MAX: usize = 500;
 
 /// The largest stored event, body and metadata together, in bytes.
 pub const EVENT_BYTES_MAX: usize = 64 * 1024;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::time::Timestamp;
+
 /// A Bitcoin network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Network {
@@ -43,6 +45,18 @@ impl Network {
             Self::Signet => "signet",
             Self::Regtest => "regtest",
         }
+    }
+
+    /// The time in the header of block 0 (the chain parameters of Bitcoin Core, BIP-94, BIP-325).
+    #[must_use]
+    pub const fn genesis_at(self) -> Timestamp {
+        let secs = match self {
+            Self::Mainnet => 1_231_006_505,
+            Self::Testnet | Self::Regtest => 1_296_688_602,
+            Self::Testnet4 => 1_714_777_860,
+            Self::Signet => 1_598_918_400,
+        };
+        Timestamp::from_millis(secs * 1000)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use satpost_domain::{Position, Timestamp};
 use satpost_event_store::embedded::backup::{BackedUp, BackedUpFile};
 use satpost_event_store::embedded::restore::RestoreOptions;
-use satpost_event_store::storage::replace_file;
+use satpost_event_store::storage::{Disk, replace_file};
 use serde::{Deserialize, Serialize};
 
 use crate::log_checkpoints::LogCheckpoint;
@@ -135,7 +135,7 @@ impl BackupManifest {
     /// When it cannot be written.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
-        replace_file(&folder.join(FILE), &text)
+        replace_file(&Disk, &folder.join(FILE), &text)
     }
 
     /// Reads the description of the backup in `folder`.

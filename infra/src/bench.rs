@@ -5,10 +5,12 @@
 //! `cargo bench -p satpost-tests --bench log` adds an engine to compare with, `tests/peers` drives
 //! servers over the wire.
 //!
-//! - [`contender`]: what is measured; [`embedded`] is ours, [`naive`] are loops to compare with.
+//! - [`contender`]: what is measured; [`embedded`] is ours, [`over_grpc`] is it behind its protocol,
+//!   [`naive`] are loops to compare with.
 //! - [`workload`]: the load; [`contest`]: interleaved rounds of it, and what they say.
-//! - [`recovery`]: a process is killed under load; [`reads`]: opening, scanning, following,
+//! - [`recovery`]: a process is killed under load; [`erasure`]: keys are destroyed under load; [`reads`]: opening, scanning, following,
 //!   and what the tools do that go through all of it.
+//! - [`chain`]: the other half of the server, from the node to the log.
 //! - [`log_bench`]: all of it in one run; [`report`]: tables for people, lines for programs.
 
 #![allow(
@@ -30,13 +32,16 @@ use satpost_event_store::storage::OpenError;
 
 pub mod arguments;
 pub mod bench_folder;
+pub mod chain;
 pub mod contender;
 pub mod contest;
 pub mod cost;
 mod counting_storage;
 pub mod embedded;
+pub mod erasure;
 pub mod log_bench;
 pub mod naive;
+pub mod over_grpc;
 pub mod reads;
 pub mod recovery;
 pub mod report;

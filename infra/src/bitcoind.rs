@@ -2,13 +2,18 @@
 //! events of the chain.
 //!
 //! # Layout
-//! - [`rpc`]: the port to the node; [`core_rpc`]: the adapter over its JSON-RPC interface.
+//! - [`rpc`]: the port to the node; [`core_rpc`]: the adapter over its JSON-RPC and REST interfaces.
+//! - [`scanner`]: walks over the bytes of a block; [`block_search`]: what in it touches a watched
+//!   script; [`block_stream`]: many blocks one after another.
 //! - [`feed`]: its ZMQ notifications; [`books`]: the proof that none of them is missing.
-//! - [`mempool`]: the node's mempool as it was told; [`matcher`]: what touches a watched script.
+//! - [`mempool`]: the node's mempool as it was told; [`matcher`]: what in it touches
+//!   a watched script.
 //! - [`follower`]: applies blocks and mempool changes to the log; [`resync`]: the one way to
 //!   begin, and to begin again after anything may have been missed.
 //! - [`heartbeat`], [`epoch`]: what else shows that something is missing; [`metrics`] count it.
-//! - [`check`]: is this the right node, and does it announce what is needed.
+//! - [`check`]: is this the right node, and does it announce what is needed; [`doctor`]: what of its
+//!   set-up should be changed, and how.
+//! - [`backfill`]: what happened to scripts before they were watched.
 //! - [`proofs`]: that transactions are in blocks, for clients that ask.
 //! - [`watcher`]: the loop over all of them; [`status`]: what it tells the rest of the server.
 //!
@@ -19,7 +24,8 @@
 //! # What is seen
 //! A transaction is recorded when it pays to a script that is watched at that moment, or spends a
 //! coin that was recorded before. A transaction that waits in the mempool while its script is
-//! added to a watch list is found at once; older history is not looked for here.
+//! added to a watch list is found at once; older history is read by the back-fill when a client
+//! asks for it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,10 +33,14 @@ use std::time::Duration;
 use satpost_domain::network::Network;
 use secrecy::SecretString;
 
+pub mod backfill;
+pub mod block_search;
+pub mod block_stream;
 pub mod books;
 pub mod check;
 pub(crate) mod convert;
 pub mod core_rpc;
+pub mod doctor;
 pub mod epoch;
 pub mod feed;
 pub mod follower;
@@ -41,7 +51,10 @@ pub mod metrics;
 pub mod proofs;
 pub mod resync;
 pub mod rpc;
+pub mod scanner;
 pub mod status;
+#[cfg(test)]
+mod test_blocks;
 pub mod watcher;
 
 pub use core_rpc::CoreRpc;

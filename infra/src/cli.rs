@@ -3,6 +3,7 @@
 mod backup;
 mod bench;
 mod config;
+mod doctor;
 mod events;
 mod explain;
 mod export;
@@ -72,6 +73,8 @@ enum Tool {
     Explain(explain::ExplainArguments),
     /// Compute prices again from the recorded answers of the exchanges.
     Price(price::PriceArguments),
+    /// Examine the Bitcoin node and the disk, and say what to change.
+    Doctor(Box<doctor::DoctorArguments>),
     /// Measure this machine and its disk.
     #[command(subcommand)]
     Bench(bench::BenchTool),
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Some(Tool::Import(arguments)) => finished(import::run(&arguments)),
         Some(Tool::Explain(arguments)) => explain::run(&arguments),
         Some(Tool::Price(arguments)) => finished(price::run(&arguments)),
+        Some(Tool::Doctor(arguments)) => doctor::run(&arguments),
         Some(Tool::Bench(tool)) => finished(bench::run(&tool)),
         Some(Tool::Config(tool)) => finished(config::run(&tool)),
     };

@@ -38,6 +38,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The Bitcoin node; without `rpc_url` the server runs without one.
     pub node: NodeConfig,
+    /// Watching addresses.
+    pub watching: WatchingConfig,
     /// Waking phones.
     pub push: PushConfig,
     /// Prices of a bitcoin; none unless feeds are configured.
@@ -90,6 +92,15 @@ pub struct NodeConfig {
     pub final_depth: u32,
 }
 
+/// Watching addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchingConfig {
+    /// How many addresses one client may watch, up to
+    /// [`satpost_domain::limits::WATCHED_ADDRESSES_CEILING`].
+    pub addresses_max: usize,
+}
+
 /// Waking phones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +110,40 @@ pub struct PushConfig {
     pub allow: Vec<String>,
     /// How push services reach the operator (RFC 8292, section 2.1): a `mailto:` or `https:` URL.
     pub contact: String,
+    /// How often every phone is woken without a cause, in seconds; never when 0.
+    pub heartbeat_seconds: u64,
+    /// Waking iPhones.
+    pub apns: ApnsConfig,
+    /// Waking phones with Google's services.
+    pub fcm: FcmConfig,
+}
+
+/// Credentials at Apple; none without `key_file`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApnsConfig {
+    /// The `.p8` file of the key that signs for the team.
+    pub key_file: Option<PathBuf>,
+    /// The id of that key.
+    pub key_id: String,
+    /// The id of the team.
+    pub team_id: String,
+    /// The bundle ids of the apps that may be woken.
+    pub topics: Vec<String>,
+    /// Apple's service for apps from the store.
+    pub production_url: String,
+    /// Apple's service for apps that are being developed.
+    pub sandbox_url: String,
+}
+
+/// Credentials at Google; none without `credentials_file`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FcmConfig {
+    /// The JSON file of a service account of the Firebase project.
+    pub credentials_file: Option<PathBuf>,
+    /// Google's service. Where access tokens are given stands in the file.
+    pub url: String,
 }
 
 /// The log over the protocol of EventStoreDB, for browsers and readers in other languages.
@@ -155,9 +200,25 @@ impl Default for Config {
                 zmq_rawtx: String::new(),
                 final_depth: FINAL_DEPTH_DEFAULT,
             },
+            watching: WatchingConfig {
+                addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
+            },
             push: PushConfig {
                 allow: Vec::new(),
                 contact: "mailto:operator@localhost".to_owned(),
+                heartbeat_seconds: 0,
+                apns: ApnsConfig {
+                    key_file: None,
+                    key_id: String::new(),
+                    team_id: String::new(),
+                    topics: Vec::new(),
+                    production_url: "https://api.push.apple.com".to_owned(),
+                    sandbox_url: "https://api.sandbox.push.apple.com".to_owned(),
+                },
+                fcm: FcmConfig {
+                    credentials_file: None,
+                    url: "https://fcm.googleapis.com".to_owned(),
+                },
             },
             price: PriceConfig::default(),
             eventstoredb: EventStoreDbConfig {

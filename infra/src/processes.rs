@@ -11,7 +11,7 @@ use satpost_commands::Handler;
 use satpost_commands::processes::expiry::expire_mailboxes;
 use satpost_commands::processes::retirement;
 use satpost_domain::{Envelope, Position};
-use satpost_event_store::storage::replace_file;
+use satpost_event_store::storage::{Disk, replace_file};
 use satpost_projections::ReadModel;
 use satpost_projections::source::{EventSource, Item};
 use tokio_util::sync::CancellationToken;
@@ -70,7 +70,7 @@ impl Checkpoint {
     }
 
     fn save(&self) -> io::Result<()> {
-        replace_file(&self.path, format!("{}\n", self.position).as_bytes())
+        replace_file(&Disk, &self.path, format!("{}\n", self.position).as_bytes())
     }
 }
 

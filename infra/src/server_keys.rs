@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
-use satpost_event_store::storage::replace_file;
+use satpost_event_store::storage::{Disk, replace_file};
 use zeroize::Zeroizing;
 
 use crate::system::SystemIds;
@@ -141,7 +141,7 @@ fn load_or_create(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = Zeroizing::new(make());
             let text = Zeroizing::new(format!("{}\n", hex::encode(key.as_slice())));
-            replace_file(path, text.as_bytes()).map_err(failed)?;
+            replace_file(&Disk, path, text.as_bytes()).map_err(failed)?;
             Ok(key)
         }
         Err(error) => Err(failed(error)),

@@ -67,11 +67,13 @@ impl Status {
         let Node::Followed(status) = &self.node else {
             return false;
         };
-        let source = match *status.borrow() {
-            NodeStatus::Live { source, .. } => source,
-            _ => return false,
-        };
-        source == Source::Polled
+        matches!(
+            *status.borrow(),
+            NodeStatus::Live {
+                source: Source::Polled,
+                ..
+            }
+        )
     }
 
     /// What is wrong with the node, without a host or a path: the log tells the operator more.

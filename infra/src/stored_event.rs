@@ -16,6 +16,7 @@ mod chain;
 mod client;
 mod codes;
 mod form;
+mod history;
 mod mailbox;
 mod metadata;
 mod parts;

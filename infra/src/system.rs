@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use satpost_commands::ports::{Clock, IdSource};
+use satpost_commands::ports::{Chance, Clock, IdSource};
 use satpost_domain::push::VerificationCode;
 use satpost_domain::{MessageId, PushTargetId, Timestamp, WatchId};
 
@@ -43,6 +43,12 @@ impl SystemIds {
         }
     }
 
+    /// The generator itself, for those who draw from it on their own.
+    #[must_use]
+    pub const fn generator(&self) -> &dyn SecureRandom {
+        &self.random
+    }
+
     /// `N` bytes nobody can guess.
     ///
     /// # Panics
@@ -54,6 +60,14 @@ impl SystemIds {
             .fill(&mut bytes)
             .expect("the operating system gives randomness");
         bytes
+    }
+}
+
+impl Chance for SystemIds {
+    fn fraction(&self) -> f64 {
+        // 53 bits are what a float of this size holds exactly.
+        let bits = u64::from_be_bytes(self.bytes()) >> 11;
+        bits as f64 / (1_u64 << 53) as f64
     }
 }
 

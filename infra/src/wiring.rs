@@ -10,29 +10,34 @@ use anyhow::Context as _;
 use p256::SecretKey;
 use satpost_api::ports::{ApiPorts, BlockProofs, NoBlockProofs};
 use satpost_api::price_query::{NoPrices, PriceQuery};
-use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
+use satpost_api::{ApiConfig, ApiState, Listeners, PushCredentials, Rate, RateLimits};
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, EventLog, IdSource, Payloads};
 use satpost_domain::limits::NODE_AUDIT;
 use satpost_event_store::LogIdentity;
 use satpost_projections::source::EventSource;
 use satpost_projections::{ReadModel, runner};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::bitcoind::backfill::{BackfillMetrics, Backfiller, LiveJoin};
+use crate::bitcoind::doctor::{self, DoctorMetrics};
+use crate::bitcoind::rpc::NodeRpc;
 use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeProofs, NodeStatus};
 use crate::config::Config;
 use crate::event_log::StoredEventLog;
 use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
 use crate::log_engine::LogEngine;
 use crate::log_facade;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, OutboxSettings};
 use crate::price::Prices;
 use crate::price::fetch::Fetcher;
 use crate::processes::{self, Checkpoint};
-use crate::push::{Guard, Vapid, WebPush};
+use crate::push::http::base_url;
+use crate::push::metrics::PushMetrics;
+use crate::push::{Apns, ApnsKey, Fcm, Guard, PushServices, ServiceAccount, Vapid, WebPush};
 use crate::server_keys::ServerKeys;
 use crate::shutdown;
 use crate::snapshots::{SnapshotPolicy, Snapshots};
@@ -226,15 +231,49 @@ impl Server {
             config.rpc_auth.clone(),
         ));
         let (sender, receiver) = watch::channel(NodeStatus::Connecting);
+        self.start_doctor(Arc::clone(&rpc) as _, receiver.clone(), background, stop)?;
+        let join = Arc::new(LiveJoin::default());
+        let backfiller = Backfiller {
+            rpc: Arc::new(CoreRpc::for_history(
+                config.rpc_url.clone(),
+                config.rpc_auth.clone(),
+            )),
+            handler: self.handler.clone(),
+            network: config.network,
+            read_model: Arc::clone(&self.read_model),
+            join: Arc::clone(&join),
+            metrics: BackfillMetrics::register(&self.registry)?,
+        };
+        background.spawn(backfiller.run(stop.clone()));
         background.spawn(bitcoind::run(
             config,
             rpc,
             self.handler.clone(),
             Arc::clone(&self.read_model),
             (sender, NodeMetrics::register(&self.registry)?),
+            join,
             stop.clone(),
         ));
         Ok(Node::Followed(receiver))
+    }
+
+    fn start_doctor(
+        &self,
+        rpc: Arc<dyn NodeRpc>,
+        status: watch::Receiver<NodeStatus>,
+        background: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let metrics = DoctorMetrics::register(&self.registry)?;
+        background.spawn(doctor::keep(
+            rpc,
+            self.config.network(),
+            self.config.data_dir.clone(),
+            status,
+            metrics,
+            stop.clone(),
+        ));
+        Ok(())
     }
 
     fn start_processes(
@@ -273,12 +312,23 @@ impl Server {
         let vapid = Arc::new(vapid);
         let public_key = vapid.public_key().to_owned();
         let guard = Guard::allowing(&self.config.push.allow);
-        let notifier = WebPush::new(guard, vapid, Arc::new(SystemClock), self.random.clone())
-            .context("pushes cannot be sent")?;
+        let services = PushServices {
+            web_push: WebPush::new(guard, vapid, Arc::new(SystemClock), self.random.clone())
+                .context("pushes cannot be sent")?,
+            apns: apns(&self.config).context("push.apns cannot be used")?,
+            fcm: fcm(&self.config, &self.random).context("push.fcm cannot be used")?,
+        };
+        let heartbeat = self.config.push.heartbeat_seconds;
         let outbox = Outbox {
             handler: self.handler.clone(),
             read_model: Arc::clone(&self.read_model),
-            notifier: Arc::new(notifier),
+            notifier: Arc::new(services),
+            chance: Arc::new(self.random.clone()),
+            metrics: PushMetrics::register(&self.registry)?,
+            settings: OutboxSettings {
+                heartbeat: (heartbeat > 0).then(|| Duration::from_secs(heartbeat)),
+                ..OutboxSettings::default()
+            },
         };
         background.spawn(outbox.run(stop.clone()));
         Ok(public_key)
@@ -327,13 +377,15 @@ impl Server {
             receipt_signer: Arc::clone(&self.keys) as _,
             service: status,
             request_ids: Arc::new(self.random.clone()),
+            registry: self.registry.clone(),
             prices,
             proofs: self.proofs()?,
-            registry: self.registry.clone(),
         };
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;
+        config.push = push_credentials(&self.config);
         config.rate_limits = rate_limits(&self.config);
+        config.watched_addresses_max = self.config.watching.addresses_max;
         Ok(ApiState::new(config, ports)?)
     }
 
@@ -373,13 +425,62 @@ fn rate_limits(config: &Config) -> RateLimits {
     }
 }
 
-fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
+/// What clients may register: the same conditions as in [`apns`] and [`fcm`].
+fn push_credentials(config: &Config) -> PushCredentials {
+    let apns = &config.push.apns;
+    PushCredentials {
+        apns_topics: apns
+            .key_file
+            .as_ref()
+            .map_or_else(Vec::new, |_| apns.topics.clone()),
+        fcm: config.push.fcm.credentials_file.is_some(),
+    }
+}
+
+fn apns(config: &Config) -> anyhow::Result<Option<Apns>> {
+    let apns = &config.push.apns;
+    let Some(file) = &apns.key_file else {
+        return Ok(None);
+    };
+    let key = ApnsKey::new(
+        read_secret(file)?.expose_secret(),
+        &apns.key_id,
+        &apns.team_id,
+    )
+    .with_context(|| format!("{} cannot be used", file.display()))?;
+    let production = base_url(&apns.production_url)?;
+    let sandbox = base_url(&apns.sandbox_url)?;
+    Ok(Some(Apns::new(
+        key,
+        production,
+        sandbox,
+        Arc::new(SystemClock),
+    )?))
+}
+
+fn fcm(config: &Config, random: &SystemIds) -> anyhow::Result<Option<Fcm>> {
+    let Some(file) = &config.push.fcm.credentials_file else {
+        return Ok(None);
+    };
+    let account = ServiceAccount::parse(read_secret(file)?.expose_secret())
+        .with_context(|| format!("{} cannot be used", file.display()))?;
+    let base = base_url(&config.push.fcm.url)?;
+    Ok(Some(Fcm::new(
+        account,
+        &base,
+        Arc::new(SystemClock),
+        random.clone(),
+    )?))
+}
+
+/// How the node of a configuration is reached.
+pub(crate) fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
     let node = &config.node;
     let rpc_auth = match (&node.rpc_cookie, &node.rpc_user, &node.rpc_password_file) {
         (Some(cookie), ..) => NodeAuth::Cookie(cookie.clone()),
         (None, Some(user), Some(file)) => NodeAuth::Password {
             user: user.clone(),
-            password: read_password(file)?,
+            password: read_secret(file)?,
         },
         _ => anyhow::bail!(
             "node.rpc_cookie, or node.rpc_user and node.rpc_password_file, are needed"
@@ -396,7 +497,7 @@ fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
     })
 }
 
-fn read_password(file: &Path) -> anyhow::Result<SecretString> {
+fn read_secret(file: &Path) -> anyhow::Result<SecretString> {
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(SecretString::from(text.trim_end().to_owned()))

@@ -3,25 +3,30 @@
 //! # Layout
 //! - [`projection`]: the shape every projection has; [`source`]: where its events come from.
 //! - [`client_directory`], [`mailbox_queue`], [`watched_scripts`], [`transaction_status`],
-//!   [`push_outbox`]: the projections. Each can be rebuilt alone.
+//!   [`coins`], [`push_outbox`]: the projections. Each can be rebuilt alone.
+//! - [`script_table`]: what watched scripts are kept in.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
-//! - [`arrivals`]: who waits for a message, or for a change of a transaction.
+//! - [`arrivals`]: who waits for a message, or for a change of a transaction; [`wake_board`]: whose
+//!   phone was woken and has not fetched.
 //! - [`runner`]: catch-up and follow; rebuild is the same from an empty state.
 
 pub mod arrivals;
 pub mod client_directory;
+pub mod coins;
 pub mod mailbox_queue;
 mod per_client;
 pub mod projection;
 pub mod push_outbox;
 pub mod read_model;
 pub mod runner;
+pub mod script_table;
 mod snapshot;
 pub mod source;
 mod stream_owner;
 #[cfg(test)]
 mod test_log;
 pub mod transaction_status;
+pub mod wake_board;
 pub mod watched_scripts;
 
 pub use projection::Projection;

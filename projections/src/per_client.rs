@@ -61,6 +61,7 @@ impl<V> PerClient<V> {
     }
 
     /// Every client with its value, by ascending id.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ClientId, &V)> {
         let (one, many) = match self {
             Self::One(client, value) => (Some((client, value)), None),

@@ -1,6 +1,6 @@
 //! Which phones have to be woken, and which codes have to be sent.
 //!
-//! A trigger is a message accepted for a client, or a change of a transaction that touches one of
+//! A trigger is a message accepted for a client and not acknowledged yet, or a change of a transaction that touches one of
 //! its scripts. Triggers are numbered over the whole log, for whomever they are meant; a wake-up
 //! covers all triggers up to a number.
 //!
@@ -32,7 +32,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use accounts::{Accounts, Stage, Target};
+use accounts::{Accounts, Stage, Target, Waiting};
 
 /// What one client's phone is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,17 @@ pub struct DuePush {
     pub registration: PushRegistration,
     /// What is owed.
     pub kind: DueKind,
+}
+
+/// A look at owed pushes.
+#[derive(Debug, Default)]
+pub struct DuePage {
+    /// Those that were wanted.
+    pub due: Vec<DuePush>,
+    /// The last client that was looked at.
+    pub last: Option<ClientId>,
+    /// True when there are clients behind it.
+    pub more: bool,
 }
 
 /// What is owed.
@@ -80,6 +91,42 @@ impl PushOutbox {
     pub fn due(&self, after: Option<ClientId>, max: usize) -> Vec<DuePush> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.accounts.due(from).take(max).collect()
+    }
+
+    /// Looks at up to `max` owed pushes, by ascending client after `after`, and takes those that are
+    /// `wanted`: most of them may be waiting for their time, so none is copied before that is known.
+    #[must_use]
+    pub fn due_page(
+        &self,
+        after: Option<ClientId>,
+        max: usize,
+        wanted: impl Fn(&ClientId, PushTargetId, DueKind) -> bool,
+    ) -> DuePage {
+        self.accounts.due_page(after, max, wanted)
+    }
+
+    /// True while this registration is owed something.
+    #[must_use]
+    pub fn is_owed(&self, client: &ClientId, id: PushTargetId) -> bool {
+        self.accounts
+            .get(client)
+            .is_some_and(|account| account.owes_to(id))
+    }
+
+    /// The clients whose push target is in use, in no order.
+    #[must_use]
+    pub fn active(&self) -> Vec<ClientId> {
+        let all = self.accounts.all().keys();
+        all.filter(|client| self.accounts.active(client).is_some())
+            .copied()
+            .collect()
+    }
+
+    /// The push target of a client, if it is in use.
+    #[must_use]
+    pub fn active_target(&self, client: &ClientId) -> Option<(PushTargetId, PushRegistration)> {
+        let (id, registration) = self.accounts.active(client)?;
+        Some((id, registration.clone()))
     }
 
     /// How many clients are owed a push.
@@ -142,16 +189,20 @@ impl PushOutbox {
             MailboxEvent::MailboxOpened { owner, .. } => {
                 self.mailboxes.insert(mailbox, owner);
                 self.accounts.change(owner, |account| {
-                    account.mailboxes.insert(mailbox);
+                    account.mailboxes.entry(mailbox).or_default();
                 });
             }
-            MailboxEvent::MessageAccepted { .. } => {
+            MailboxEvent::MessageAccepted { seq, .. } => {
                 self.triggers += 1;
-                if let Some(owner) = self.mailboxes.get(&mailbox) {
-                    self.accounts.change(*owner, |account| {
-                        account.message_trigger = self.triggers;
-                    });
-                }
+                let trigger = self.triggers;
+                self.change_waiting(mailbox, |waiting| *waiting = Waiting { seq, trigger });
+            }
+            MailboxEvent::MessagesAcknowledged { through, .. } => {
+                self.change_waiting(mailbox, |waiting| {
+                    if through >= waiting.seq {
+                        waiting.trigger = 0;
+                    }
+                });
             }
             MailboxEvent::MailboxClosed { .. } => {
                 if let Some(owner) = self.mailboxes.remove(&mailbox) {
@@ -161,9 +212,16 @@ impl PushOutbox {
                 }
             }
             MailboxEvent::MessageParked { .. }
-            | MailboxEvent::MessagesAcknowledged { .. }
             | MailboxEvent::ParkedMessagesAcknowledged { .. }
             | MailboxEvent::MessageGone { .. } => {}
+        }
+    }
+
+    fn change_waiting(&mut self, mailbox: MessagingKey, change: impl FnOnce(&mut Waiting)) {
+        if let Some(owner) = self.mailboxes.get(&mailbox) {
+            self.accounts.change(*owner, |account| {
+                change(account.mailboxes.entry(mailbox).or_default());
+            });
         }
     }
 
@@ -235,7 +293,7 @@ impl PushOutbox {
         let Some(account) = self.accounts.remove(&client) else {
             return;
         };
-        for mailbox in &account.mailboxes {
+        for mailbox in account.mailboxes.keys() {
             self.mailboxes.remove(mailbox);
         }
         for script in account.watches.values() {
@@ -246,7 +304,7 @@ impl PushOutbox {
 
 impl Projection for PushOutbox {
     const NAME: &'static str = "push_outbox";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn apply(&mut self, envelope: &Envelope) {
         self.accounts.lapse_codes(envelope.metadata.recorded_at);
@@ -264,19 +322,28 @@ impl Projection for PushOutbox {
                 match event {
                     WatchlistEvent::AddressWatched {
                         id,
-                        script: Sealed::Present(script),
+                        target: Sealed::Present(target),
                         ..
-                    } => self.watch(client, *id, script.hash()),
+                    } => self.watch(client, *id, target.hash()),
                     WatchlistEvent::AddressWatched {
-                        script: Sealed::Erased,
+                        target: Sealed::Erased,
                         ..
-                    } => {}
+                    }
+                    | WatchlistEvent::WatchOptionsChanged { .. } => {}
                     WatchlistEvent::AddressUnwatched { id, .. } => self.unwatch(client, *id),
                 }
             }
             Event::Chain(event) => {
-                // Nobody asked for the depth at which the server calls a transaction final.
-                let asked_for = !matches!(event, ChainEvent::TransactionFinal { .. });
+                // Nobody asked for the depth at which the server calls a transaction final, and
+                // nobody is woken for the past.
+                let asked_for = !matches!(
+                    event,
+                    ChainEvent::TransactionFinal { .. }
+                        | ChainEvent::TransactionConfirmed {
+                            backfilled: true,
+                            ..
+                        }
+                );
                 if let Some(script) = event.touched_script().filter(|_| asked_for) {
                     self.touch(script);
                 }

@@ -13,11 +13,13 @@ use tokio::sync::watch;
 
 use crate::arrivals::{ArrivalBoard, Arrivals};
 use crate::client_directory::ClientDirectory;
+use crate::coins::Coins;
 use crate::mailbox_queue::MailboxQueue;
 use crate::projection::{Projection, SnapshotError};
 use crate::push_outbox::PushOutbox;
 use crate::stream_owner::mailbox_of;
 use crate::transaction_status::TransactionStatus;
+use crate::wake_board::WakeBoard;
 use crate::watched_scripts::WatchedScripts;
 
 #[cfg(test)]
@@ -33,6 +35,7 @@ pub struct ReadModel {
     mailbox_queue: Cell<MailboxQueue>,
     watched_scripts: Cell<WatchedScripts>,
     transaction_status: Cell<TransactionStatus>,
+    coins: Cell<Coins>,
     push_outbox: Cell<PushOutbox>,
     /// Held while events are applied, and while a snapshot is taken. A snapshot that kept the
     /// writer waiting at the locks below would keep every reader behind it waiting as well.
@@ -41,6 +44,7 @@ pub struct ReadModel {
     watch_list_changes: AtomicU64,
     arrivals: ArrivalBoard<MessagingKey>,
     changes: ArrivalBoard<ClientId>,
+    wakes: WakeBoard,
 }
 
 /// How far the projections have come.
@@ -187,6 +191,7 @@ impl ReadModel {
             mailbox_queue: Cell::restore(snapshots),
             watched_scripts: Cell::restore(snapshots),
             transaction_status: Cell::restore(snapshots),
+            coins: Cell::restore(snapshots),
             push_outbox: Cell::restore(snapshots),
             ..Self::default()
         };
@@ -197,24 +202,32 @@ impl ReadModel {
 
     /// The names of the projections.
     #[must_use]
-    pub const fn names() -> [&'static str; 5] {
+    pub const fn names() -> [&'static str; 6] {
         [
             ClientDirectory::NAME,
             MailboxQueue::NAME,
             WatchedScripts::NAME,
             TransactionStatus::NAME,
+            Coins::NAME,
             PushOutbox::NAME,
         ]
     }
 
-    fn cells(&self) -> [&dyn AnyCell; 5] {
+    fn cells(&self) -> [&dyn AnyCell; 6] {
         [
             &self.client_directory,
             &self.mailbox_queue,
             &self.watched_scripts,
             &self.transaction_status,
+            &self.coins,
             &self.push_outbox,
         ]
+    }
+
+    /// Which phones were woken and have not fetched yet; in memory only.
+    #[must_use]
+    pub const fn wakes(&self) -> &WakeBoard {
+        &self.wakes
     }
 
     /// Reads the client directory.
@@ -235,6 +248,11 @@ impl ReadModel {
     /// Reads the status of transactions.
     pub fn transaction_status(&self) -> RwLockReadGuard<'_, TransactionStatus> {
         self.transaction_status.read()
+    }
+
+    /// Reads the coins of watched scripts.
+    pub fn coins(&self) -> RwLockReadGuard<'_, Coins> {
+        self.coins.read()
     }
 
     /// Reads the push outbox.

@@ -4,10 +4,9 @@
 //! A projection sorts what it keeps in hash maps before it is encoded, so that equal states give
 //! equal bytes. The form may change freely: a raised `VERSION` drops old snapshots.
 
-use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
-use satpost_domain::script::Script;
+use satpost_domain::push::{ApnsEnvironment, PushRegistration, PushTarget, VerificationCode};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::projection::SnapshotError;
 
@@ -53,20 +52,46 @@ pub(crate) enum StoredRegistration {
         auth: [u8; 16],
         code: [u8; 16],
     },
+    Apns {
+        token: Vec<u8>,
+        topic: String,
+        sandbox: bool,
+        code: [u8; 16],
+    },
+    Fcm {
+        token: String,
+        code: [u8; 16],
+    },
 }
 
 impl From<&PushRegistration> for StoredRegistration {
     fn from(registration: &PushRegistration) -> Self {
-        let PushTarget::WebPush {
-            endpoint,
-            p256dh,
-            auth,
-        } = &registration.target;
-        Self::WebPush {
-            endpoint: endpoint.clone(),
-            p256dh: p256dh.to_vec(),
-            auth: *auth,
-            code: *registration.code.as_bytes(),
+        let code = *registration.code.as_bytes();
+        match &registration.target {
+            PushTarget::WebPush {
+                endpoint,
+                p256dh,
+                auth,
+            } => Self::WebPush {
+                endpoint: endpoint.clone(),
+                p256dh: p256dh.to_vec(),
+                auth: *auth,
+                code,
+            },
+            PushTarget::Apns {
+                token,
+                topic,
+                environment,
+            } => Self::Apns {
+                token: token.clone(),
+                topic: topic.clone(),
+                sandbox: *environment == ApnsEnvironment::Sandbox,
+                code,
+            },
+            PushTarget::Fcm { token } => Self::Fcm {
+                token: token.clone(),
+                code,
+            },
         }
     }
 }
@@ -75,40 +100,45 @@ impl TryFrom<StoredRegistration> for PushRegistration {
     type Error = SnapshotError;
 
     fn try_from(stored: StoredRegistration) -> Result<Self, SnapshotError> {
-        let StoredRegistration::WebPush {
-            endpoint,
-            p256dh,
-            auth,
-            code,
-        } = stored;
-        let p256dh = p256dh.try_into().map_err(|_| SnapshotError {
-            reason: "a push key does not have 65 bytes".to_owned(),
-        })?;
-        Ok(Self {
-            target: PushTarget::WebPush {
+        let (target, code) = match stored {
+            StoredRegistration::WebPush {
                 endpoint,
                 p256dh,
                 auth,
-            },
+                code,
+            } => {
+                let p256dh = p256dh.try_into().map_err(|_| SnapshotError {
+                    reason: "a push key does not have 65 bytes".to_owned(),
+                })?;
+                let target = PushTarget::WebPush {
+                    endpoint,
+                    p256dh,
+                    auth,
+                };
+                (target, code)
+            }
+            StoredRegistration::Apns {
+                token,
+                topic,
+                sandbox,
+                code,
+            } => {
+                let target = PushTarget::Apns {
+                    token,
+                    topic,
+                    environment: if sandbox {
+                        ApnsEnvironment::Sandbox
+                    } else {
+                        ApnsEnvironment::Production
+                    },
+                };
+                (target, code)
+            }
+            StoredRegistration::Fcm { token, code } => (PushTarget::Fcm { token }, code),
+        };
+        Ok(Self {
+            target,
             code: VerificationCode::new(code),
         })
-    }
-}
-
-/// A script in a snapshot.
-pub(crate) struct StoredScript(pub(crate) Script);
-
-impl Serialize for StoredScript {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0.as_bytes())
-    }
-}
-
-impl<'de> Deserialize<'de> for StoredScript {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = Vec::<u8>::deserialize(deserializer)?;
-        Script::new(&bytes)
-            .map(Self)
-            .map_err(serde::de::Error::custom)
     }
 }

@@ -7,7 +7,7 @@ use satpost_domain::mailbox::{MailboxEvent, SizeBucket};
 use satpost_domain::network::Network;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{WatchOptions, WatchTarget, WatchlistEvent};
 use satpost_domain::{
     ClientId, CommandId, Envelope, Event, EventId, MessageId, MessagingKey, Metadata, Position,
     PushTargetId, RequestDigest, Revision, Sealed, StreamId, Timestamp, WatchId,
@@ -101,12 +101,24 @@ impl TestLog {
     }
 
     pub(crate) fn watch(&mut self, client: ClientId, id: u8, bytes: &[u8]) -> Envelope {
+        self.watch_with(client, watch(id), script(bytes), WatchOptions::default())
+    }
+
+    pub(crate) fn watch_with(
+        &mut self,
+        client: ClientId,
+        id: WatchId,
+        target: impl Into<WatchTarget>,
+        options: WatchOptions,
+    ) -> Envelope {
         let at = self.at();
+        let target = Sealed::Present(target.into());
         self.watchlist(
             client,
             WatchlistEvent::AddressWatched {
-                id: watch(id),
-                script: Sealed::Present(script(bytes)),
+                id,
+                target,
+                options,
                 at,
             },
         )

@@ -5,14 +5,14 @@
 
 use std::collections::HashMap;
 
-use satpost_domain::chain::{BlockRef, ChainEvent, ReplacedIn, Touch};
+use satpost_domain::chain::{BlockRef, ChainEvent, HistoryEvent, ReplacedIn, Touch};
 use satpost_domain::ids::{ScriptHash, Txid};
 use satpost_domain::limits::COINBASE_MATURITY;
 use satpost_domain::{Envelope, Event, Position, Timestamp};
 
 use crate::projection::{Projection, SnapshotError};
 
-mod chain_tip;
+pub(crate) mod chain_tip;
 mod changes;
 mod history;
 mod stored;
@@ -22,6 +22,20 @@ mod tests;
 use chain_tip::ChainTip;
 pub use changes::Change;
 use history::{History, merge_changes};
+
+impl Status {
+    /// True when the transaction is in a block.
+    #[must_use]
+    pub const fn is_in_block(&self) -> bool {
+        match self {
+            Self::Confirmed { .. }
+            | Self::DepthReached { .. }
+            | Self::Matured { .. }
+            | Self::Final { .. } => true,
+            Self::Seen | Self::Unconfirmed { .. } | Self::Replaced { .. } | Self::Evicted => false,
+        }
+    }
+}
 
 /// One step of a transaction's way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,6 +215,19 @@ impl TransactionStatus {
         self.gap_open
     }
 
+    /// Where a transaction is and what it takes from a script, in satoshi, as it is recorded.
+    #[must_use]
+    pub fn recorded(&self, script: &ScriptHash, txid: &Txid) -> Option<(Status, u64)> {
+        self.histories.get(script)?.recorded(txid)
+    }
+
+    /// More is known of what a transaction does to a script; it did not move.
+    fn amend(&mut self, txid: Txid, touch: &Touch, position: Position) {
+        if let Some(history) = self.histories.get_mut(&touch.script_hash) {
+            history.amend(txid, touch, position);
+        }
+    }
+
     /// A transaction was seen with what it does to a script; its place when it is in a block.
     fn sight(&mut self, txid: Txid, touch: &Touch, index: Option<u32>, step: Step) {
         self.histories.entry(touch.script_hash).or_default().sight(
@@ -292,6 +319,10 @@ impl Projection for TransactionStatus {
             } => self.move_on(txid, script_hash, step(Status::Evicted)),
             ChainEvent::FeedGap { .. } => self.gap_open = true,
             ChainEvent::FeedRestored { .. } => self.gap_open = false,
+            ChainEvent::History(HistoryEvent::TransactionAmended {
+                txid, ref touch, ..
+            }) => self.amend(txid, touch, envelope.position),
+            ChainEvent::History(_) => {}
         }
     }
 

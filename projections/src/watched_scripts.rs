@@ -1,58 +1,66 @@
-//! Which scripts are watched, and by whom.
+//! Which scripts are watched, by whom, and what each client wants to hear of them.
+//!
+//! A script takes about 60 bytes: its bytes and two places in hash tables (see
+//! [`crate::script_table`]), and its place in the list of the client that watches it. What entries of
+//! one request have in common is kept once.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
-use std::sync::Arc;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
+use satpost_domain::chain::ChainEvent;
 use satpost_domain::ids::ScriptHash;
-use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{Birthday, WatchOptions, WatchTarget, WatchlistEvent};
 use satpost_domain::{ClientId, Envelope, Event, Sealed, Timestamp, WatchId};
-use serde::{Deserialize, Serialize};
 
-use crate::per_client::PerClient;
 use crate::projection::{Projection, SnapshotError};
-use crate::snapshot::{StoredScript, from_bytes, sorted, to_bytes, to_tree};
+use crate::script_table::{ScriptBytes, ScriptTable, Slot};
 use crate::stream_owner::client_of;
 
+mod client_list;
+mod lists;
+mod stored;
 #[cfg(test)]
 mod tests;
 
-/// An address on a client's list.
+use client_list::Terms;
+use lists::{Lists, Owner};
+
+/// An entry of a client's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchedScript {
-    /// The script.
-    pub script: Script,
+    /// The script, or its hash.
+    pub target: WatchTarget,
+    /// What the client wants to hear.
+    pub options: WatchOptions,
     /// Since when it is watched.
     pub watched_at: Timestamp,
 }
 
-/// The projection. The bytes of a script lie in memory once, however many maps name it.
+/// A client that wants to know what happened to a script before it was watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryWish {
+    /// The client.
+    pub client: ClientId,
+    /// The script.
+    pub script: ScriptHash,
+    /// From when on.
+    pub birthday: Birthday,
+    /// The height of the tip when the watch began: every later block was looked at, this one and
+    /// those before it were not. Nothing when the chain was not followed yet.
+    pub watched_at_height: Option<u32>,
+}
+
+/// The projection.
 #[derive(Debug, Default)]
 pub struct WatchedScripts {
-    scripts: HashMap<Arc<[u8]>, ScriptHash>,
-    watched: HashMap<ScriptHash, Watched>,
-    lists: HashMap<ClientId, List>,
-}
-
-#[derive(Debug)]
-struct Watched {
-    script: Arc<[u8]>,
-    watchers: PerClient<()>,
-}
-
-/// The list of one client.
-#[derive(Debug, Default)]
-struct List {
-    entries: BTreeMap<Arc<[u8]>, Entry>,
-    by_id: BTreeMap<WatchId, Arc<[u8]>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    id: WatchId,
-    hash: ScriptHash,
-    watched_at: Timestamp,
+    /// Each with its first watcher.
+    scripts: ScriptTable<Owner>,
+    /// The further watchers of scripts that have some.
+    shared: HashMap<Slot, Vec<Owner>>,
+    lists: Lists,
+    /// Every depth that was wished for any script, also long ago: at most one for each depth.
+    depths_wished: BTreeSet<u32>,
+    /// The height of the tip of the chain.
+    tip_height: Option<u32>,
 }
 
 impl WatchedScripts {
@@ -60,55 +68,137 @@ impl WatchedScripts {
     /// transaction: constant time, no allocation.
     #[must_use]
     pub fn lookup(&self, script: &[u8]) -> Option<ScriptHash> {
-        self.scripts.get(script).copied()
+        self.scripts.lookup(script)
+    }
+
+    /// True when anybody watches the script with this hash.
+    #[must_use]
+    pub fn is_watched(&self, script: &ScriptHash) -> bool {
+        self.scripts.find_hash(script).next().is_some()
+    }
+
+    /// What is watched under this hash: the script, its hash alone, or both.
+    #[must_use]
+    pub fn targets(&self, script: &ScriptHash) -> Vec<WatchTarget> {
+        let slots = self.scripts.find_hash(script);
+        slots.map(|slot| self.scripts.target(slot)).collect()
     }
 
     /// Who watches the script with this hash, by ascending id.
-    pub fn watchers(&self, script: &ScriptHash) -> impl Iterator<Item = ClientId> + '_ {
-        self.watched
-            .get(script)
-            .into_iter()
-            .flat_map(|watched| watched.watchers.iter())
-            .map(|(client, ())| *client)
+    pub fn watchers(&self, script: &ScriptHash) -> impl Iterator<Item = ClientId> + use<> {
+        let mut clients: Vec<_> = self
+            .owners(script)
+            .map(|owner| self.lists.get(owner).client())
+            .collect();
+        clients.sort_unstable();
+        clients.dedup();
+        clients.into_iter()
     }
 
-    /// Up to `max` scripts of a client after the script `after`, by ascending script.
+    /// At which depths any watcher wants to hear of a transaction that touches this script,
+    /// ascending.
+    pub fn depths(&self, script: &ScriptHash) -> impl Iterator<Item = u32> + use<> {
+        let mut depths = BTreeSet::new();
+        for owner in self.owners(script) {
+            let options = self.lists.get(owner).options(owner.number);
+            depths.extend(options.depths.iter());
+        }
+        depths.into_iter()
+    }
+
+    /// Every depth at which somebody may want to hear of some transaction, ascending; those of
+    /// watchers who have gone are among them.
+    pub fn depths_wished(&self) -> impl Iterator<Item = u32> + '_ {
+        self.depths_wished.iter().copied()
+    }
+
+    /// What `client` wants to hear of the script with this hash, when it watches it.
     #[must_use]
-    pub fn list(
+    pub fn options(&self, client: &ClientId, script: &ScriptHash) -> Option<WatchOptions> {
+        let list = self.lists.find(client)?;
+        let mut owners = self.owners(script);
+        let owner = owners.find(|owner| owner.list == list)?;
+        Some(self.lists.get(owner).options(owner.number))
+    }
+
+    /// From when on `client` wants the history of a script, and the height of the tip when it began
+    /// to watch it; nothing when it wants none.
+    #[must_use]
+    pub fn birthday(
         &self,
         client: &ClientId,
-        after: Option<&Script>,
-        max: usize,
-    ) -> Vec<WatchedScript> {
-        let Some(list) = self.lists.get(client) else {
-            return Vec::new();
-        };
-        let from = after.map_or(Bound::Unbounded, |script| {
-            Bound::Excluded(script.as_bytes())
-        });
-        list.entries
-            .range::<[u8], _>((from, Bound::Unbounded))
-            .take(max)
-            .map(|(script, entry)| WatchedScript {
-                script: whole_script(script),
-                watched_at: entry.watched_at,
-            })
-            .collect()
+        script: &ScriptHash,
+    ) -> Option<(Birthday, Option<u32>)> {
+        let list = self.lists.find(client)?;
+        let owner = self.owners(script).find(|owner| owner.list == list)?;
+        let list = self.lists.get(owner);
+        let birthday = list.options(owner.number).birthday?;
+        Some((birthday, list.terms(owner.number).watched_at_height))
     }
 
     /// True when `client` watches the script with this hash.
     #[must_use]
     pub fn watches(&self, client: &ClientId, script: &ScriptHash) -> bool {
-        self.watched
-            .get(script)
-            .is_some_and(|watched| watched.watchers.get(client).is_some())
+        self.options(client, script).is_some()
     }
 
-    /// The hashes of all scripts of a client.
+    /// Every watch with a birthday, whether its history was read already or not. Costs a look at
+    /// every list, and nothing for entries without a birthday.
+    pub fn wishes(&self) -> impl Iterator<Item = HistoryWish> + '_ {
+        self.lists.iter().flat_map(|list| {
+            list.born()
+                .map(|(slot, birthday, watched_at_height)| HistoryWish {
+                    client: list.client(),
+                    script: self.scripts.hash(slot),
+                    birthday,
+                    watched_at_height,
+                })
+        })
+    }
+
+    /// Up to `max` entries of a client after `after`, scripts before hashes, each by ascending
+    /// bytes. Costs a look at every entry of the list.
+    #[must_use]
+    pub fn list(
+        &self,
+        client: &ClientId,
+        after: Option<&WatchTarget>,
+        max: usize,
+    ) -> Vec<WatchedScript> {
+        let Some(list) = self.lists.find(client).map(|list| self.lists.at(list)) else {
+            return Vec::new();
+        };
+        let after = after.map(place_of_target);
+        let mut first = BinaryHeap::with_capacity(max.min(list.len()) + 1);
+        for (number, slot) in list.entries() {
+            let place = self.place(slot);
+            let too_late =
+                first.len() == max && first.peek().is_none_or(|(last, _, _)| place >= *last);
+            if too_late || after.is_some_and(|after| place <= after) {
+                continue;
+            }
+            first.push((place, number, slot));
+            if first.len() > max {
+                first.pop();
+            }
+        }
+        first
+            .into_sorted_vec()
+            .into_iter()
+            .map(|(_, number, slot)| WatchedScript {
+                target: self.scripts.target(slot),
+                options: list.options(number),
+                watched_at: list.terms(number).watched_at,
+            })
+            .collect()
+    }
+
+    /// The hashes of all scripts of a client, in the order in which they were watched.
     #[must_use]
     pub fn hashes(&self, client: &ClientId) -> Vec<ScriptHash> {
-        self.lists.get(client).map_or_else(Vec::new, |list| {
-            list.entries.values().map(|entry| entry.hash).collect()
+        self.lists.find(client).map_or_else(Vec::new, |list| {
+            let entries = self.lists.at(list).entries();
+            entries.map(|(_, slot)| self.scripts.hash(slot)).collect()
         })
     }
 
@@ -124,123 +214,175 @@ impl WatchedScripts {
         self.scripts.is_empty()
     }
 
-    fn watch(&mut self, client: ClientId, id: WatchId, script: &Script, watched_at: Timestamp) {
-        let hash = script.hash();
-        let watched = self
-            .watched
-            .entry(hash)
-            .and_modify(|watched| watched.watchers.insert(client, ()))
-            .or_insert_with(|| Watched {
-                script: script.as_bytes().into(),
-                watchers: PerClient::One(client, ()),
-            });
-        let bytes = Arc::clone(&watched.script);
-        self.scripts.entry(Arc::clone(&bytes)).or_insert(hash);
-        let list = self.lists.entry(client).or_default();
-        let entry = Entry {
-            id,
-            hash,
-            watched_at,
-        };
-        list.by_id.insert(id, Arc::clone(&bytes));
-        if let Some(former) = list.entries.insert(bytes, entry)
-            && former.id != id
-        {
-            list.by_id.remove(&former.id);
+    /// How many bytes of memory it holds on to.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let shared: usize = self
+            .shared
+            .values()
+            .map(|owners| owners.capacity() * size_of::<Owner>())
+            .sum();
+        let shared_map = self.shared.capacity() * size_of::<(Slot, Vec<Owner>)>();
+        self.scripts.memory_bytes() + shared + shared_map + self.lists.memory_bytes()
+    }
+
+    fn owners(&self, script: &ScriptHash) -> impl Iterator<Item = Owner> + '_ {
+        self.scripts.find_hash(script).flat_map(|slot| {
+            let further = self.shared.get(&slot).into_iter().flatten().copied();
+            std::iter::once(self.scripts.value(slot)).chain(further)
+        })
+    }
+
+    /// What a list is ordered by.
+    fn place(&self, slot: Slot) -> (bool, ScriptBytes) {
+        match self.scripts.script(slot) {
+            Some(script) => (false, script),
+            None => (
+                true,
+                ScriptBytes::from(self.scripts.hash(slot).as_bytes().as_slice()),
+            ),
+        }
+    }
+
+    fn watch(&mut self, client: ClientId, id: WatchId, target: &WatchTarget, terms: Terms) {
+        self.depths_wished.extend(terms.options.depths.iter());
+        let list = self.lists.find_or_add(client);
+        let number = self.lists.at(list).next_number(id, &terms);
+        let owner = Owner { list, number };
+        let before = self.scripts.len();
+        let (slot, first) = self.scripts.insert(target, owner);
+        let first = *first;
+        if self.scripts.len() == before {
+            self.add_watcher(slot, first, owner);
+        }
+        self.lists.push(list, id, slot, terms);
+    }
+
+    /// Adds a watcher to a script that has one. A client watches it once: under its last id.
+    fn add_watcher(&mut self, slot: Slot, first: Owner, owner: Owner) {
+        if first.list == owner.list {
+            self.lists.at_mut(first.list).forget(first.number);
+            *self.scripts.value_mut(slot) = owner;
+            return;
+        }
+        let further = self.shared.entry(slot).or_default();
+        match further.iter_mut().find(|known| known.list == owner.list) {
+            Some(known) => {
+                self.lists.at_mut(known.list).forget(known.number);
+                *known = owner;
+            }
+            None => further.push(owner),
         }
     }
 
     fn unwatch(&mut self, client: ClientId, id: WatchId) {
-        let Some(list) = self.lists.get_mut(&client) else {
+        let Some((list, number, slot)) = self.lists.find_entry(&client, id) else {
             return;
         };
-        let Some(entry) = list
-            .by_id
-            .remove(&id)
-            .and_then(|script| list.entries.remove(&script))
-        else {
-            return;
-        };
-        if list.entries.is_empty() {
-            self.lists.remove(&client);
+        self.lists.at_mut(list).forget(number);
+        self.remove_watcher(slot, Owner { list, number });
+        if let Some(moved) = self.lists.tidy(list) {
+            for (slot, from, to) in moved {
+                self.renumber(slot, Owner { list, number: from }, to);
+            }
         }
-        if let Some(watched) = self.watched.get_mut(&entry.hash)
-            && let Some(((), false)) = watched.watchers.remove(&client)
+    }
+
+    fn remove_watcher(&mut self, slot: Slot, owner: Owner) {
+        let further = self.shared.get_mut(&slot);
+        if self.scripts.value(slot) == owner {
+            match further.and_then(Vec::pop) {
+                Some(another) => *self.scripts.value_mut(slot) = another,
+                None => self.scripts.remove(slot),
+            }
+        } else if let Some(further) = further {
+            further.retain(|known| *known != owner);
+        }
+        if self.shared.get(&slot).is_some_and(Vec::is_empty) {
+            self.shared.remove(&slot);
+        }
+    }
+
+    fn renumber(&mut self, slot: Slot, from: Owner, to: u32) {
+        let first = self.scripts.value_mut(slot);
+        let further = self.shared.get_mut(&slot).into_iter().flatten();
+        if let Some(owner) = std::iter::once(first)
+            .chain(further)
+            .find(|owner| **owner == from)
         {
-            self.scripts.remove(&watched.script);
-            self.watched.remove(&entry.hash);
+            owner.number = to;
+        }
+    }
+
+    fn apply_watchlist(&mut self, client: ClientId, event: &WatchlistEvent) {
+        match *event {
+            WatchlistEvent::AddressWatched {
+                id,
+                target: Sealed::Present(ref target),
+                options,
+                at,
+            } => {
+                let terms = Terms {
+                    options,
+                    watched_at: at,
+                    watched_at_height: self.tip_height,
+                };
+                self.watch(client, id, target, terms);
+            }
+            // Erased because it is no longer watched; its AddressUnwatched follows.
+            WatchlistEvent::AddressWatched {
+                target: Sealed::Erased,
+                ..
+            } => {}
+            WatchlistEvent::WatchOptionsChanged { id, options, .. } => {
+                if let Some((list, number, _)) = self.lists.find_entry(&client, id) {
+                    self.depths_wished.extend(options.depths.iter());
+                    self.lists.at_mut(list).change(number, options);
+                }
+            }
+            WatchlistEvent::AddressUnwatched { id, .. } => self.unwatch(client, id),
         }
     }
 }
 
-fn whole_script(bytes: &[u8]) -> Script {
-    Script::new(bytes).expect("only the bytes of scripts are kept")
+fn place_of_target(target: &WatchTarget) -> (bool, ScriptBytes) {
+    match target {
+        WatchTarget::Script(script) => (false, ScriptBytes::from(script.as_bytes())),
+        WatchTarget::Hash(hash) => (true, ScriptBytes::from(hash.as_bytes().as_slice())),
+    }
 }
 
 impl Projection for WatchedScripts {
     const NAME: &'static str = "watched_scripts";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn apply(&mut self, envelope: &Envelope) {
-        let Event::Watchlist(event) = &envelope.event else {
-            return;
-        };
-        let Some(client) = client_of(&envelope.stream) else {
-            return;
-        };
-        match event {
-            WatchlistEvent::AddressWatched {
-                id,
-                script: Sealed::Present(script),
-                at,
-            } => self.watch(client, *id, script, *at),
-            // Erased because it is no longer watched; its AddressUnwatched follows.
-            WatchlistEvent::AddressWatched {
-                script: Sealed::Erased,
-                ..
-            } => {}
-            WatchlistEvent::AddressUnwatched { id, .. } => self.unwatch(client, *id),
+        match &envelope.event {
+            Event::Watchlist(event) => {
+                if let Some(client) = client_of(&envelope.stream) {
+                    self.apply_watchlist(client, event);
+                }
+            }
+            Event::Chain(ChainEvent::EpochStarted { tip: block, .. })
+            | Event::Chain(ChainEvent::BlockConnected { block, .. }) => {
+                self.tip_height = Some(block.height);
+            }
+            Event::Chain(ChainEvent::BlockDisconnected { block }) => {
+                self.tip_height = Some(block.height.saturating_sub(1));
+            }
+            Event::Chain(_) | Event::Client(_) | Event::Mailbox(_) => {}
         }
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        let lists: Vec<StoredList> = sorted(&self.lists)
-            .into_iter()
-            .map(|(client, list)| StoredList {
-                client: *client,
-                entries: list
-                    .entries
-                    .iter()
-                    .map(|(script, entry)| {
-                        (
-                            StoredScript(whole_script(script)),
-                            entry.id,
-                            entry.watched_at,
-                        )
-                    })
-                    .collect(),
-            })
-            .collect();
-        to_bytes(&lists)
+        stored::snapshot(self)
     }
 
     fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let mut scripts = Self::default();
-        for list in from_bytes::<Vec<StoredList>>(bytes)? {
-            for (StoredScript(script), id, watched_at) in list.entries {
-                scripts.watch(list.client, id, &script, watched_at);
-            }
-        }
-        Ok(scripts)
+        stored::restore(bytes)
     }
 
     fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
-        to_tree::<Vec<StoredList>>(bytes)
+        stored::tree(bytes)
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredList {
-    client: ClientId,
-    entries: Vec<(StoredScript, WatchId, Timestamp)>,
 }

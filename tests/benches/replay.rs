@@ -22,7 +22,7 @@ use satpost_domain::mailbox::{MailboxEvent, SizeBucket};
 use satpost_domain::network::Network;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{WatchOptions, WatchlistEvent};
 use satpost_domain::{
     ClientId, CommandId, Envelope, Event, EventId, MessageId, MessagingKey, Metadata, Position,
     PushTargetId, RequestDigest, Revision, Sealed, StreamId, Timestamp, WatchId,
@@ -263,7 +263,8 @@ async fn write_client(log: &StoredEventLog, number: u64) {
         let number = number * SCRIPTS_PER_CLIENT + index;
         WatchlistEvent::AddressWatched {
             id: WatchId::new(short(6, number)),
-            script: Sealed::Present(script(number)),
+            target: Sealed::Present(script(number).into()),
+            options: WatchOptions::default(),
             at: AT,
         }
         .into()
@@ -323,6 +324,7 @@ fn transaction(number: u64, confirmed: bool) -> Event {
             inputs,
             block,
             index: 1,
+            backfilled: false,
         }
     } else {
         ChainEvent::TransactionSeen {

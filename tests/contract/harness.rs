@@ -8,8 +8,12 @@ use satpost_domain::limits;
 use satpost_event_store::EventStore;
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 use satpost_event_store::memory::MemoryEventStore;
+use satpost_event_store::storage::fault_storage::FaultStorage;
+use satpost_tests::hooked_store::HookedStore;
 use tempfile::TempDir;
 
+pub(crate) use crate::lost_answers::Lost;
+use crate::lost_answers::LostAnswers;
 use crate::over_the_wire::{Server, adapter};
 use crate::relative::{Numbers, Relative};
 
@@ -43,6 +47,11 @@ pub(crate) struct Harness {
     beside: TempDir,
     numbers: Arc<Numbers>,
     server: Option<Server>,
+    /// What the embedded log lies on: only what its writer does can fail.
+    disk: FaultStorage,
+    /// What loses answers of other logs, and the log in memory behind it.
+    losing: Arc<LostAnswers>,
+    memory: Arc<dyn EventStore>,
 }
 
 /// Small files, so that tests cross from one to the next.
@@ -72,15 +81,17 @@ impl Harness {
             beside: tempfile::tempdir().unwrap(),
             numbers: Arc::new(Numbers::of(run)),
             server: None,
+            disk: FaultStorage::in_thread("event-log-writer"),
+            losing: Arc::default(),
+            memory: Arc::new(MemoryEventStore::new()),
         };
-        let memory: Arc<dyn EventStore> = Arc::new(MemoryEventStore::new());
         match engine {
-            Engine::Memory => harness.store = Some(memory),
-            Engine::Embedded | Engine::Reopened => {
-                harness.store = Some(Arc::new(open(harness.folder.path())));
+            Engine::Memory => {
+                harness.store = Some(harness.with_losses(Arc::clone(&harness.memory)));
             }
+            Engine::Embedded | Engine::Reopened => harness.open_embedded(),
             Engine::OverTheWire => {
-                harness.server = Some(Server::start(memory, ANY));
+                harness.serve_memory(ANY);
                 harness.connect();
             }
             Engine::OverTheWireReopened => {
@@ -131,13 +142,78 @@ impl Harness {
         assert_eq!(Arc::strong_count(&store), 1, "the log is still in use");
         drop(store);
         match self.server.take() {
-            None => self.store = Some(Arc::new(open(self.folder.path()))),
+            None => self.open_embedded(),
             Some(server) => {
                 let address = server.stop();
                 self.serve_embedded(address);
                 self.connect();
             }
         }
+    }
+
+    /// Whether answers can be lost on purpose.
+    pub(crate) fn loses_answers(&self) -> bool {
+        self.engine != Engine::RealServer
+    }
+
+    /// Has the next append lose its answer.
+    pub(crate) fn lose_next(&self, lost: Lost) {
+        match (self.engine, lost) {
+            (Engine::Embedded | Engine::Reopened, Lost::Request) => self.disk.fail_write_after(0),
+            (Engine::Embedded | Engine::Reopened, Lost::Answer) => self.disk.fail_sync_after(0),
+            _ => self.losing.lose_next(lost),
+        }
+    }
+
+    /// Does what is done after an unknown outcome: the embedded log has stopped, and is opened again.
+    pub(crate) fn recover(&mut self) {
+        if matches!(self.engine, Engine::Embedded | Engine::Reopened) {
+            assert!(!self.disk.is_armed(), "the disk has not failed");
+            self.store = None;
+            self.open_embedded();
+        }
+    }
+
+    /// Breaks what connects those who append with their log, and lets it come back: a server is
+    /// stopped and started below an adapter that knows nothing of it, an embedded log is opened anew.
+    pub(crate) fn reconnect(&mut self) {
+        match self.engine {
+            Engine::Memory => {}
+            Engine::Embedded | Engine::Reopened => {
+                self.store = None;
+                self.open_embedded();
+            }
+            Engine::OverTheWire => {
+                let address = self.server.take().unwrap().stop();
+                self.serve_memory(address);
+            }
+            Engine::OverTheWireReopened => {
+                let address = self.server.take().unwrap().stop();
+                self.serve_embedded(address);
+            }
+            Engine::RealServer => {
+                self.store = None;
+                self.connect();
+            }
+        }
+    }
+
+    fn with_losses(&self, store: Arc<dyn EventStore>) -> Arc<dyn EventStore> {
+        Arc::new(HookedStore::<LostAnswers>::with(
+            store,
+            Arc::clone(&self.losing),
+        ))
+    }
+
+    fn open_embedded(&mut self) {
+        let disk = Arc::new(self.disk.clone());
+        let opened = EmbeddedEventStore::open_on(disk, &options(self.folder.path()));
+        self.store = Some(Arc::new(opened.unwrap()));
+    }
+
+    fn serve_memory(&mut self, address: SocketAddr) {
+        let store = self.with_losses(Arc::clone(&self.memory));
+        self.server = Some(Server::start(store, address));
     }
 
     fn serve_embedded(&mut self, address: SocketAddr) {
@@ -149,7 +225,8 @@ impl Harness {
             }
             opened.ok()
         });
-        let store = Arc::new(store.expect("the facade lets go of its log"));
+        let store = store.expect("the facade lets go of its log");
+        let store = self.with_losses(Arc::new(store));
         self.server = Some(Server::start(store, address));
     }
 

@@ -18,7 +18,9 @@ mod data_folder;
 mod follow;
 mod harness;
 mod index_files;
+mod lost_answers;
 mod model;
+mod outcomes;
 mod over_the_wire;
 mod payloads;
 mod reads;
@@ -103,6 +105,9 @@ contract! {
     payloads::keeps_nothing_of_a_refused_append,
     payloads::replaces_a_payload_whose_id_is_used_again,
     payloads::keeps_many_payloads_apart,
+    outcomes::settles_an_unknown_outcome_by_a_repeat,
+    outcomes::settles_what_nobody_waited_for,
+    outcomes::gives_the_first_answer_after_a_reconnect,
     concurrency::lets_exactly_one_of_two_racing_writers_win,
     concurrency::agrees_with_what_was_acknowledged_to_64_writers,
     model::agrees_with_the_naive_model,

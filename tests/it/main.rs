@@ -9,3 +9,8 @@ mod moves;
 mod price;
 mod process;
 mod push;
+mod push_constant;
+mod push_foreign;
+mod push_outbox;
+mod push_providers;
+mod push_restart;

@@ -123,6 +123,32 @@ fn refuses_settings_that_would_show_it_to_the_world() {
 }
 
 #[test]
+fn refuses_push_credentials_that_cannot_be_used_and_says_which_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("satpost");
+    let (key, settings) = (
+        folder.path().join("key"),
+        folder.path().join("satpost.toml"),
+    );
+    fs::write(&key, "{\"private_key\":\"do not show me\"}").unwrap();
+    let at_google = format!("[push.fcm]\ncredentials_file = {key:?}\n");
+    let at_apple = format!(
+        "[push.apns]\nkey_file = {key:?}\nkey_id = \"ABCDE12345\"\nteam_id = \"TEAM567890\"\ntopics = [\"com.example\"]\n"
+    );
+    for text in [at_google, at_apple] {
+        fs::write(&settings, text).unwrap();
+        let output = serve(&data_dir, &["--config", &settings.to_string_lossy()]);
+        assert_eq!(output.status.code(), EXIT_CONFIG, "{}", told(&output));
+        assert!(
+            told(&output).contains(&*key.to_string_lossy()),
+            "{}",
+            told(&output)
+        );
+        assert!(!told(&output).contains("do not show me"));
+    }
+}
+
+#[test]
 fn refuses_a_port_that_is_taken_and_says_which() {
     let folder = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(&folder.path().join("first"), &[]);

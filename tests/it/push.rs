@@ -120,10 +120,10 @@ async fn a_phone_that_waits_gets_the_wake_when_it_comes() {
 async fn a_phone_that_has_unsubscribed_is_gone() {
     let setup = Setup::new().await;
     setup.phone.unsubscribe().await;
-    assert_eq!(setup.wake().await, PushOutcome::Gone);
+    assert_eq!(setup.wake().await, PushOutcome::Invalid(None));
     assert_eq!(
         setup.outcome_of(Answer::Status(404)).await,
-        PushOutcome::Gone
+        PushOutcome::Invalid(None)
     );
 }
 
@@ -146,17 +146,25 @@ async fn a_busy_push_service_says_when_to_try_again() {
             Answer::RetryAfter(429, "17".to_owned()),
             Some(Duration::from_secs(17)),
         ),
-        (
-            Answer::RetryAfter(503, "999999".to_owned()),
-            Some(PUSH_RETRY_AFTER_MAX),
-        ),
         (Answer::Status(429), None),
-        (Answer::Status(500), None),
         (Answer::Status(507), None),
     ] {
         assert_eq!(
             setup.outcome_of(answer.clone()).await,
             PushOutcome::Retry(expected),
+            "{answer:?}"
+        );
+    }
+    for (answer, expected) in [
+        (
+            Answer::RetryAfter(503, "999999".to_owned()),
+            Some(PUSH_RETRY_AFTER_MAX),
+        ),
+        (Answer::Status(500), None),
+    ] {
+        assert_eq!(
+            setup.outcome_of(answer.clone()).await,
+            PushOutcome::Unavailable(expected),
             "{answer:?}"
         );
     }
@@ -197,7 +205,7 @@ async fn a_push_service_that_does_not_answer_is_left_in_bounded_time() {
     let setup = Setup::new().await;
     setup.service.answer_with(Answer::Stall);
     let outcome = tokio::time::timeout(PUSH_TIMEOUT + Duration::from_secs(5), setup.wake()).await;
-    assert_eq!(outcome, Ok(PushOutcome::Retry(None)));
+    assert_eq!(outcome, Ok(PushOutcome::Unavailable(None)));
 }
 
 #[tokio::test]
@@ -207,10 +215,12 @@ async fn a_push_service_that_is_down_is_tried_again() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/push/1", listener.local_addr().unwrap());
     drop(listener);
-    let PushTarget::WebPush { p256dh, auth, .. } = setup.phone.target();
+    let PushTarget::WebPush { p256dh, auth, .. } = setup.phone.target() else {
+        panic!("the phone's target is one of Web Push");
+    };
     let target = PushTarget::web_push(endpoint, p256dh, auth).unwrap();
     let outcome = setup.notifier.push(&target, PushPayload::Wake).await;
-    assert_eq!(outcome, PushOutcome::Retry(None));
+    assert_eq!(outcome, PushOutcome::Unavailable(None));
 }
 
 #[tokio::test]

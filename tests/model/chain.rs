@@ -241,7 +241,8 @@ impl Log {
             | ChainEvent::TransactionFinal { .. }
             | ChainEvent::CoinbaseMatured { .. }
             | ChainEvent::FeedGap { .. }
-            | ChainEvent::FeedRestored { .. } => return,
+            | ChainEvent::FeedRestored { .. }
+            | ChainEvent::History(_) => return,
         };
         self.paths.insert(key, next);
     }

@@ -111,6 +111,7 @@ impl World {
                 ClientCommand::MarkPushTargetDead {
                     id: id(*back),
                     reason,
+                    since: None,
                     at,
                 }
             }

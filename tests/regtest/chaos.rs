@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use bitcoin::{Address, Amount};
 use bitcoincore_rpc::RpcApi as _;
+use satpost_commands::ports::Clock as _;
 use satpost_infra::bitcoind::{CoreRpc, NodeConfig};
+use satpost_infra::system::SystemClock;
 use satpost_tests::node::RegtestNode;
 
 use crate::relay::Relay;
@@ -36,10 +38,10 @@ fn setting(name: &str, default: u64) -> u64 {
 struct Dice(u64);
 
 impl Dice {
+    #[expect(clippy::print_stderr, reason = "a failure is replayed by its seed")]
     fn thrown() -> Self {
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let seed = setting("SATPOST_CHAIN_SEED", clock.unwrap().as_nanos() as u64);
-        println!("replay with SATPOST_CHAIN_SEED={seed}");
+        let seed = setting("SATPOST_CHAIN_SEED", SystemClock.now().as_millis());
+        eprintln!("replay with SATPOST_CHAIN_SEED={seed}");
         Self(seed)
     }
 
@@ -253,10 +255,10 @@ async fn says_what_the_node_says_after_every_round_of_loss_restart_and_reorganis
         relays.iter().for_each(Relay::work_again);
         server.until_it_agrees_with(&world.node).await;
         if (round + 1).is_multiple_of(50) {
-            println!("{} rounds", round + 1);
+            eprintln!("{} rounds", round + 1);
         }
     }
-    println!("{rounds} rounds");
+    eprintln!("{rounds} rounds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -286,6 +288,6 @@ async fn misses_and_doubles_nothing_wherever_it_is_killed() {
     let server = Server::start(config, log);
     server.until_live().await;
     server.until_it_agrees_with(&world.node).await;
-    println!("{kills} kills, {died} of them at an append");
+    eprintln!("{kills} kills, {died} of them at an append");
     assert!(died * 2 > kills, "only {died} of {kills} died at an append");
 }

@@ -4,11 +4,14 @@
 
 mod blocks;
 mod chaos;
+mod doctor;
 mod failures;
+mod history;
 mod mempool;
 mod milestones;
 mod node;
 mod polling;
+mod raw_blocks;
 mod relay;
 mod server;
 mod spend;

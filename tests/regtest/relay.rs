@@ -37,7 +37,7 @@ impl Relay {
             let mut count = 0_usize;
             while !stopped.load(Ordering::Relaxed) {
                 if waits.load(Ordering::Relaxed) {
-                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    std::thread::park_timeout(std::time::Duration::from_millis(5));
                     continue;
                 }
                 if source.poll(zmq::POLLIN, 50).unwrap() == 0 {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bitcoin::hashes::Hash as _;
 use bitcoin::{Address, Txid};
+use prometheus::Registry;
 use satpost_commands::ports::EventLog;
 use satpost_commands::watch_addresses::watch_addresses;
 use satpost_commands::{CommandContext, Handler};
@@ -15,8 +16,10 @@ use satpost_domain::ids::{RequestDigest, ScriptHash};
 use satpost_domain::limits::{FINAL_DEPTH_DEFAULT, NODE_AUDIT};
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::{Birthday, WatchBounds, WatchWish};
 use satpost_domain::{ClientId, CommandId, Event, EventId, Position, Revision, StreamId};
 use satpost_event_store::memory::MemoryEventStore;
+use satpost_infra::bitcoind::backfill::{BackfillMetrics, Backfiller, LiveJoin};
 use satpost_infra::bitcoind::rpc::NodeRpc;
 use satpost_infra::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
 use satpost_infra::event_log::StoredEventLog;
@@ -53,7 +56,8 @@ pub(crate) enum Step {
 pub(crate) struct Server {
     pub(crate) log: StoredEventLog,
     handler: Handler,
-    read_model: Arc<ReadModel>,
+    pub(crate) read_model: Arc<ReadModel>,
+    pub(crate) backfill: BackfillMetrics,
     final_depth: u32,
     pub(crate) status: watch::Receiver<NodeStatus>,
     pub(crate) metrics: NodeMetrics,
@@ -106,9 +110,23 @@ impl Server {
             runner::run(&model, &source, |_| (), stopped.cancelled_owned()).await;
         });
         let (status_sender, status) = watch::channel(NodeStatus::Connecting);
-        let metrics = NodeMetrics::register(&prometheus::Registry::new()).unwrap();
+        let metrics = NodeMetrics::register(&Registry::new()).unwrap();
         let counted = metrics.clone();
+        let join = Arc::new(LiveJoin::default());
+        let backfill = BackfillMetrics::register(&Registry::new()).unwrap();
+        let backfiller = Backfiller {
+            rpc: Arc::new(CoreRpc::for_history(
+                config.rpc_url.clone(),
+                config.rpc_auth.clone(),
+            )),
+            handler: handler.clone(),
+            network: config.network,
+            read_model: Arc::clone(&read_model),
+            join: Arc::clone(&join),
+            metrics: backfill.clone(),
+        };
         let (model, follower, stopped) = (Arc::clone(&read_model), handler.clone(), stop.clone());
+        let joined = join;
         tasks.spawn(async move {
             // Like the server, the watcher starts when the read model knows what is watched.
             while !model.is_live() {
@@ -120,14 +138,17 @@ impl Server {
                 follower,
                 model,
                 (status_sender, counted),
+                joined,
                 stopped,
             )
             .await;
         });
+        tasks.spawn(backfiller.run(stop.clone()));
         Self {
             log,
             handler,
             read_model,
+            backfill,
             final_depth,
             status,
             metrics,
@@ -175,7 +196,37 @@ impl Server {
             command_id: CommandId::new(id),
             request_digest: RequestDigest::new(id),
         };
-        let watched = watch_addresses(&self.handler, context, holder(), vec![script])
+        let watches = vec![(script.into(), WatchWish::default())];
+        let bounds = WatchBounds::new(Network::Regtest, None);
+        let watched = watch_addresses(&self.handler, context, holder(), watches, bounds)
+            .await
+            .unwrap();
+        assert!(self.read_model.wait_for(watched.position, PATIENCE).await);
+    }
+
+    /// Watches `address` with a birthday, or changes it.
+    pub(crate) async fn watch_since(&self, address: &Address, birthday: Option<Birthday>) {
+        self.watch_all_since(std::slice::from_ref(address), birthday)
+            .await;
+    }
+
+    /// Watches all of them in one command.
+    pub(crate) async fn watch_all_since(&self, addresses: &[Address], birthday: Option<Birthday>) {
+        let fresh = *self.handler.ids().watch_id().as_bytes();
+        let context = CommandContext {
+            command_id: CommandId::new(fresh),
+            request_digest: RequestDigest::new(fresh),
+        };
+        let wish = WatchWish {
+            birthday,
+            ..WatchWish::default()
+        };
+        let watches = addresses.iter().map(|address| {
+            let script = Script::new(address.script_pubkey().as_bytes()).unwrap();
+            (script.into(), wish)
+        });
+        let bounds = WatchBounds::new(Network::Regtest, None);
+        let watched = watch_addresses(&self.handler, context, holder(), watches.collect(), bounds)
             .await
             .unwrap();
         assert!(self.read_model.wait_for(watched.position, PATIENCE).await);
@@ -313,7 +364,8 @@ pub(crate) fn steps(events: &[ChainEvent]) -> BTreeMap<(Txid, ScriptHash), Vec<S
             | ChainEvent::TransactionFinal { .. }
             | ChainEvent::CoinbaseMatured { .. }
             | ChainEvent::FeedGap { .. }
-            | ChainEvent::FeedRestored { .. } => continue,
+            | ChainEvent::FeedRestored { .. }
+            | ChainEvent::History(_) => continue,
         };
         paths
             .entry((node_txid(*txid), script))

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use satpost_tests::process::{ServerProcess, binaries, free_address};
 
+use crate::cluster::Cluster;
 use crate::readme::Step;
 
 /// How long a step may take until it tells what the README says: a state has to travel from the
@@ -22,11 +23,22 @@ pub(crate) struct Stage {
     push_service: Child,
     push_address: SocketAddr,
     server: ServerProcess,
+    /// Where the log is, unless it is in the data folder.
+    cluster: Option<Cluster>,
 }
 
 impl Stage {
     /// Starts everything `make run` starts, on free ports.
     pub(crate) fn set() -> Self {
+        Self::set_over(|_| None)
+    }
+
+    /// The same with the log on a server of the EventStoreDB protocol.
+    pub(crate) fn set_with_a_cluster() -> Self {
+        Self::set_over(|folder| Some(Cluster::start(&folder.join("cluster"))))
+    }
+
+    fn set_over(cluster: impl FnOnce(&Path) -> Option<Cluster>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let node_ports = [free_address(), free_address(), free_address()];
@@ -64,8 +76,13 @@ impl Stage {
             ("--node-zmq-rawtx", format!("tcp://{rawtx}")),
             ("--push-allow", "127.0.0.1".to_owned()),
         ];
+        let cluster = cluster(folder.path());
+        let log = cluster
+            .iter()
+            .map(|cluster| ("--log", cluster.connection()));
         let flags: Vec<String> = flags
             .into_iter()
+            .chain(log)
             .flat_map(|(flag, value)| [flag.to_owned(), value])
             .collect();
         let server = ServerProcess::start(&folder.path().join("satpost"), &flags);
@@ -76,6 +93,7 @@ impl Stage {
             push_service,
             push_address,
             server,
+            cluster,
         }
     }
 
@@ -106,16 +124,30 @@ impl Stage {
         self.server.start_again();
     }
 
-    /// The message of the story came once, and neither its words nor its payload are on the server.
-    pub(crate) fn nothing_is_left_behind(&mut self) {
+    /// The message of the story came once, and is not given out again.
+    pub(crate) fn the_message_came_once(&self) {
         let list = self.shell("satpost --home bob list-messages");
         let list = String::from_utf8(list.stdout).unwrap();
         assert_eq!(list.matches("the tea is ready").count(), 1, "{list}");
         let again = self.shell("satpost --home bob fetch-messages");
         assert!(again.status.success());
         assert!(!String::from_utf8_lossy(&again.stdout).contains("the tea is ready"));
+    }
+
+    /// Ends the server in good order.
+    pub(crate) fn stop_the_server(&mut self) {
         assert_eq!(self.server.stop(), Some(0), "{}", self.server.log_tail());
-        for file in files_below(&self.server.data_dir) {
+    }
+
+    /// No file has the words of the message, neither beside the server nor on the cluster.
+    pub(crate) fn no_words_are_left_behind(&mut self) {
+        let mut files = files_below(&self.server.data_dir);
+        if let Some(cluster) = self.cluster.take() {
+            let folder = cluster.folder.clone();
+            cluster.stop();
+            files.extend(files_below(&folder));
+        }
+        for file in files {
             let bytes = fs::read(&file).unwrap();
             assert!(
                 !contains(&bytes, b"the tea is ready"),
@@ -127,9 +159,12 @@ impl Stage {
 
     /// What the operator's tool says about the projections.
     pub(crate) fn rebuilt_projections_equal_the_live_ones(&self) {
+        let log = self.cluster.iter();
+        let log = log.flat_map(|cluster| ["--log".to_owned(), cluster.connection()]);
         let output = Command::new(binaries().join("satpostd"))
             .args(["rebuild", "--check", "--data-dir"])
             .arg(&self.server.data_dir)
+            .args(log)
             .output()
             .unwrap();
         assert!(

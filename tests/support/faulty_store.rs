@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
-use satpost_commands::ports::{Appended, Expected, LogError};
-use satpost_domain::{PayloadId, Position, Revision, StreamId};
-use satpost_event_store::{
-    Capabilities, EventStore, Filter, LogIdentity, NewStoredEvent, RecordedEvent, RecordedPage,
-    StoredItem,
-};
+use satpost_commands::ports::{Appended, LogError};
+use satpost_domain::PayloadId;
+use satpost_event_store::EventStore;
+
+use crate::hooked_store::{Append, Hook, HookedStore};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,42 +26,34 @@ pub enum Fault {
     LostPayloads,
 }
 
+/// The fault of now.
+pub struct Faults(AtomicU8);
+
 /// A store that behaves like the one below it until a fault is set. Clones share the fault.
-#[derive(Clone)]
-pub struct FaultyStore {
-    inner: Arc<dyn EventStore>,
-    fault: Arc<AtomicU8>,
-}
+pub type FaultyStore = HookedStore<Faults>;
 
 impl FaultyStore {
     /// Puts itself before `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn EventStore>) -> Self {
-        Self {
-            inner,
-            fault: Arc::new(AtomicU8::new(Fault::None as u8)),
-        }
+        Self::with(inner, Faults(AtomicU8::new(Fault::None as u8)))
     }
 
     /// From now on this goes wrong.
     pub fn set(&self, fault: Fault) {
-        self.fault.store(fault as u8, Ordering::SeqCst);
+        self.hook().0.store(fault as u8, Ordering::SeqCst);
     }
+}
 
+impl Faults {
     fn is(&self, fault: Fault) -> bool {
-        self.fault.load(Ordering::SeqCst) == fault as u8
+        self.0.load(Ordering::SeqCst) == fault as u8
     }
 }
 
 #[async_trait]
-impl EventStore for FaultyStore {
-    async fn append(
-        &self,
-        stream: &StreamId,
-        expected: Expected,
-        events: Vec<NewStoredEvent>,
-        erase: Vec<PayloadId>,
-    ) -> Result<Appended, LogError> {
+impl Hook for Faults {
+    async fn append(&self, store: &dyn EventStore, append: Append) -> Result<Appended, LogError> {
         if self.is(Fault::Unavailable) {
             let reason = "not now: /secret/path".to_owned();
             return Err(LogError::Unavailable { reason });
@@ -75,55 +65,17 @@ impl EventStore for FaultyStore {
         if self.is(Fault::Conflict) {
             return Err(LogError::Conflict { actual: None });
         }
-        self.inner.append(stream, expected, events, erase).await
+        append.to(store).await
     }
 
-    async fn read_stream(
+    async fn payload(
         &self,
-        stream: &StreamId,
-        from: Revision,
-        max: usize,
-    ) -> Result<RecordedPage, LogError> {
-        self.inner.read_stream(stream, from, max).await
-    }
-
-    async fn read_stream_back(
-        &self,
-        stream: &StreamId,
-        from: Option<Revision>,
-        max: usize,
-    ) -> Result<RecordedPage, LogError> {
-        self.inner.read_stream_back(stream, from, max).await
-    }
-
-    async fn read_all(&self, after: Position, max: usize) -> Result<Vec<RecordedEvent>, LogError> {
-        self.inner.read_all(after, max).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.inner.head().await
-    }
-
-    fn follow(
-        &self,
-        after: Position,
-        filter: Filter,
-    ) -> BoxStream<'static, Result<StoredItem, LogError>> {
-        self.inner.follow(after, filter)
-    }
-
-    async fn identity(&self) -> Result<LogIdentity, LogError> {
-        self.inner.identity().await
-    }
-
-    async fn payload(&self, id: PayloadId) -> Result<Option<Vec<u8>>, LogError> {
+        store: &dyn EventStore,
+        id: PayloadId,
+    ) -> Result<Option<Vec<u8>>, LogError> {
         if self.is(Fault::LostPayloads) {
             return Ok(None);
         }
-        self.inner.payload(id).await
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        store.payload(id).await
     }
 }

@@ -68,6 +68,8 @@ pub struct ServerOptions {
     pub event_streams_max: usize,
     /// How long a reader may take nothing.
     pub reader_stall_max: Duration,
+    /// How many addresses one client may watch.
+    pub watched_addresses_max: usize,
 }
 
 impl Default for ServerOptions {
@@ -81,6 +83,7 @@ impl Default for ServerOptions {
             proofs: Arc::new(NoBlockProofs),
             event_streams_max: EVENT_STREAMS_MAX,
             reader_stall_max: READER_STALL_MAX,
+            watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
         }
     }
 }
@@ -169,6 +172,7 @@ impl HttpServer {
         };
         let mut config = ApiConfig::new(Network::Regtest, vec![address.to_string()]);
         config.rate_limits = options.rate_limits;
+        config.watched_addresses_max = options.watched_addresses_max;
         config.workers = 1;
         config.event_streams_max = options.event_streams_max;
         config.reader_stall_max = options.reader_stall_max;

@@ -1,9 +1,15 @@
 //! What the tests share: real counterparts of the server, started and stopped by the test itself.
 
+pub mod apns_service;
 pub mod exchange;
 pub mod faulty_store;
+pub mod fcm_service;
+pub mod hooked_store;
+pub mod http2_service;
 pub mod http_server;
 pub mod node;
+pub mod ntfy;
+pub mod outbox_stage;
 pub mod process;
 pub mod push_receiver;
 pub mod push_service;

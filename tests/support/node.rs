@@ -34,7 +34,13 @@ impl RegtestNode {
     /// Starts a node with a wallet that has 50 BTC to spend, at height 101.
     #[must_use]
     pub fn start() -> Self {
-        let node = Self::start_empty(&[]);
+        Self::start_with(&[])
+    }
+
+    /// The same with `arguments` added to the command line.
+    #[must_use]
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let node = Self::start_empty(arguments);
         node.call("createwallet", &[json!(MINER)]);
         node.mine(BLOCKS_TO_FIRST_COINS);
         node

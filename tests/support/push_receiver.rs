@@ -49,6 +49,22 @@ impl PushReceiver {
         }
     }
 
+    /// A phone whose push service is another one: it has told the phone where to push to.
+    #[must_use]
+    pub fn at(endpoint: String, seed: u8) -> Self {
+        // Another part of the process may have chosen the same one before.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        Self {
+            http: reqwest::Client::new(),
+            key: SecretKey::from_slice(&[seed; 32]).expect("a small number is a key of P-256"),
+            auth: [seed; 16],
+            places: SubscribeResponse {
+                endpoint,
+                subscription: String::new(),
+            },
+        }
+    }
+
     /// What the phone registers with Satpost.
     #[must_use]
     pub fn target(&self) -> PushTarget {
@@ -113,8 +129,12 @@ impl PushReceiver {
             .expect("an uncompressed point has 65 bytes")
     }
 
-    /// Opens one message: salt (16), record size (4), length of the key (1), key (65), content.
-    fn open(&self, body: &[u8]) -> Vec<u8> {
+    /// Opens one message.
+    ///
+    /// # Panics
+    /// When it was not sealed for this phone. Its form: salt (16), record size (4), length of the key (1), key (65), content.
+    #[must_use]
+    pub fn open(&self, body: &[u8]) -> Vec<u8> {
         let (header, content) = body.split_at(86);
         let (salt, sender) = (&header[..16], &header[21..]);
         let sender_key = PublicKey::from_sec1_bytes(sender).expect("the header carries a point");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use satpost_api_types::addresses::Birthday;
 use satpost_domain::network::Network;
 
 /// A self-sovereign wallet that uses a Satpost server without trusting it.
@@ -82,20 +83,52 @@ pub(crate) enum Command {
     NewAddress,
     /// Let the server watch an address
     #[command(
-        after_help = "Examples:\n  satpost watch-address              a new receive address\n  satpost watch-address bc1p…"
+        after_help = "Examples:\n  satpost watch-address              a new receive address\n  satpost watch-address bc1p…\n  satpost watch-address --depth 2 --depth 6 --birthday 2024-01-31 bc1p…"
     )]
-    WatchAddress {
-        /// The addresses [default: a new receive address]
-        addresses: Vec<String>,
-    },
+    WatchAddress(WatchAddressArguments),
     /// Let the server watch an address no longer
     UnwatchAddress {
+        /// The addresses
+        #[arg(required_unless_present_any = ["scripts", "script_hashes"])]
+        addresses: Vec<String>,
+        /// An output script in hexadecimal
+        #[arg(long = "script", value_name = "HEX")]
+        scripts: Vec<String>,
+        /// SHA-256 of an output script in hexadecimal
+        #[arg(long = "script-hash", value_name = "HEX")]
+        script_hashes: Vec<String>,
+    },
+    /// Let the server watch the scripts of an output descriptor; the descriptor stays here
+    #[command(
+        after_help = "The descriptor has its checksum and public keys only; put it into quotes.\n\nExample:\n  satpost watch-descriptor \"wpkh(tpub…/<0;1>/*)#checksum\" --birthday 2024-01-31 --follow"
+    )]
+    WatchDescriptor(WatchDescriptorArguments),
+    /// Let the server watch the addresses in a file
+    #[command(
+        after_help = "One address a line, or a JSON object: {\"address\": …} or {\"script\": …} or {\"script_hash\": …},\nwith \"depths\": [2, 6] and \"birthday\": {\"height\": 800000} where wanted.\n\nExample:\n  satpost import-addresses addresses.txt"
+    )]
+    ImportAddresses {
+        /// The file [default: standard input]
+        file: Option<PathBuf>,
+    },
+    /// List the addresses the server watches
+    ListAddresses,
+    /// Show what the watched addresses have
+    #[command(visible_alias = "balance")]
+    GetBalance,
+    /// List the coins of the watched addresses
+    #[command(visible_alias = "utxos")]
+    ListUtxos,
+    /// Have the history of watched addresses read; the same again shows the progress
+    #[command(visible_alias = "rescan")]
+    RescanAddresses {
+        /// The height of the first block that can have their transactions
+        #[arg(long)]
+        from_height: u32,
         /// The addresses
         #[arg(required = true)]
         addresses: Vec<String>,
     },
-    /// List the addresses the server watches
-    ListAddresses,
     /// List the transactions of the watched addresses
     ListTransactions(ListTransactionsArguments),
     /// Show what happens to the transactions of the watched addresses, as it happens
@@ -134,14 +167,15 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Be woken through a push service (RFC 8030)
-    SetPushTarget {
-        /// The push service
-        #[arg(long, value_name = "URL")]
-        service: String,
-        /// How long to wait for the server's code
-        #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-        timeout: Duration,
+    /// Be woken through a push service (RFC 8030), or wake a phone through Apple or Google
+    #[command(
+        after_help = "Examples:\n  satpost set-push-target --service https://push.example\n  satpost set-push-target --fcm-token cX9…   then: satpost verify-push-target CONTENT"
+    )]
+    SetPushTarget(SetPushTargetArguments),
+    /// Give the server the code that came to a phone through Apple or Google
+    VerifyPushTarget {
+        /// The field `satpost` of the push
+        content: String,
     },
     /// Wait until the server wakes this wallet; exit code 6 when it does not
     WaitForWake {
@@ -159,6 +193,72 @@ pub(crate) enum Command {
     },
     /// Show what the server says about itself
     ServerInfo,
+}
+
+/// What to watch, and what to hear of it.
+#[derive(Debug, Args)]
+pub(crate) struct WatchAddressArguments {
+    /// The addresses [default: a new receive address]
+    pub(crate) addresses: Vec<String>,
+    /// An output script in hexadecimal
+    #[arg(long = "script", value_name = "HEX")]
+    pub(crate) scripts: Vec<String>,
+    /// SHA-256 of an output script in hexadecimal
+    #[arg(long = "script-hash", value_name = "HEX")]
+    pub(crate) script_hashes: Vec<String>,
+    /// A depth to be told of, from 2 to 144 [default: 3 and 6]
+    #[arg(long = "depth", value_name = "BLOCKS")]
+    pub(crate) depths: Vec<u32>,
+    /// From when on the history is wanted: a height, or a date like 2024-01-31
+    #[arg(long, value_name = "HEIGHT|DATE", value_parser = birthday)]
+    pub(crate) birthday: Option<Birthday>,
+}
+
+/// Which descriptor, and what to hear of its scripts.
+#[derive(Debug, Args)]
+pub(crate) struct WatchDescriptorArguments {
+    /// The descriptor
+    pub(crate) descriptor: String,
+    /// How many unused scripts are watched behind the last used one
+    #[arg(long, value_name = "SCRIPTS", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) gap: u32,
+    /// A depth to be told of, from 2 to 144 [default: 3 and 6]
+    #[arg(long = "depth", value_name = "BLOCKS")]
+    pub(crate) depths: Vec<u32>,
+    /// From when on the history is wanted: a height, or a date like 2024-01-31
+    #[arg(long, value_name = "HEIGHT|DATE", value_parser = birthday)]
+    pub(crate) birthday: Option<Birthday>,
+    /// Go on, and watch further scripts when others are used
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+/// A height, or a day as YYYY-MM-DD (UTC).
+fn birthday(text: &str) -> Result<Birthday, String> {
+    if let Ok(height) = text.parse() {
+        return Ok(Birthday::Height(height));
+    }
+    let days = days_since_epoch(text);
+    let days = days.ok_or("neither a height nor a date like 2024-01-31")?;
+    Ok(Birthday::Time(days * 24 * 3600 * 1000))
+}
+
+/// The days from 1970-01-01 to a date of the Gregorian calendar that is not before it.
+fn days_since_epoch(text: &str) -> Option<u64> {
+    let mut parts = text.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let february = if is_leap(year) { 29 } else { 28 };
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let index = usize::try_from(month.checked_sub(1)?).ok()?;
+    let in_month = *months.get(index)?;
+    if !(1970..=9999).contains(&year) || !(1..=in_month).contains(&day) {
+        return None;
+    }
+    let years: u64 = (1970..year)
+        .map(|year| if is_leap(year) { 366 } else { 365 })
+        .sum();
+    Some(years + months[..index].iter().sum::<u64>() + day - 1)
 }
 
 /// What a new wallet begins with.
@@ -214,6 +314,30 @@ pub(crate) struct ListenArguments {
     pub(crate) timeout: Option<Duration>,
 }
 
+/// Where to be woken: one of the three.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("target").required(true).args(["service", "apns_token", "fcm_token"])))]
+pub(crate) struct SetPushTargetArguments {
+    /// The push service; this wallet waits there itself
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: Option<String>,
+    /// How long to wait for the server's code
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, requires = "service")]
+    pub(crate) timeout: Duration,
+    /// The device token of an iPhone
+    #[arg(long, value_name = "HEX", requires = "apns_topic")]
+    pub(crate) apns_token: Option<String>,
+    /// The bundle id of the app on it
+    #[arg(long, value_name = "BUNDLE", requires = "apns_token")]
+    pub(crate) apns_topic: Option<String>,
+    /// The app is one in development
+    #[arg(long, requires = "apns_token")]
+    pub(crate) apns_sandbox: bool,
+    /// The registration token of a phone with Google's services
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) fcm_token: Option<String>,
+}
+
 /// The length of a seed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Words {
@@ -244,6 +368,34 @@ mod tests {
     fn every_verb_explains_itself() {
         for verb in Arguments::command().get_subcommands() {
             assert!(verb.get_about().is_some(), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn reads_heights_and_days() {
+        assert_eq!(birthday("800000"), Ok(Birthday::Height(800_000)));
+        let days = [
+            ("1970-01-01", 0),
+            ("2000-02-29", 11_016),
+            ("2000-03-01", 11_017),
+            ("2009-01-03", 14_247),
+            ("2100-03-01", 47_541),
+        ];
+        for (text, days) in days {
+            let time = Birthday::Time(days * 86_400_000);
+            assert_eq!(birthday(text), Ok(time), "{text}");
+        }
+        let bad = [
+            "",
+            "-1",
+            "2023-02-29",
+            "2024-13-01",
+            "2024-00-01",
+            "1969-12-31",
+            "2024-1",
+        ];
+        for text in bad {
+            assert!(birthday(text).is_err(), "{text}");
         }
     }
 }

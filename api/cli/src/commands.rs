@@ -1,5 +1,7 @@
 //! One function for each verb.
 
+mod addresses;
+mod balance;
 mod contacts;
 mod listen;
 mod messages;
@@ -47,13 +49,30 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         }
         Command::ListContacts => contacts::list_contacts(&wallet, output),
         Command::NewAddress => transactions::new_address(&mut wallet, output),
-        Command::WatchAddress { addresses } => {
-            transactions::watch_address(&mut wallet, addresses, output).await
+        Command::WatchAddress(arguments) => {
+            addresses::watch_address(&mut wallet, arguments, output).await
         }
-        Command::UnwatchAddress { addresses } => {
-            transactions::unwatch_address(&mut wallet, &addresses, output).await
+        Command::UnwatchAddress {
+            addresses,
+            scripts,
+            script_hashes,
+        } => {
+            let entries = addresses::entries(addresses, scripts, script_hashes);
+            addresses::unwatch_address(&mut wallet, &entries, output).await
         }
-        Command::ListAddresses => transactions::list_addresses(&mut wallet, output).await,
+        Command::WatchDescriptor(arguments) => {
+            addresses::watch_descriptor(&mut wallet, arguments, output).await
+        }
+        Command::ImportAddresses { file } => {
+            addresses::import_addresses(&mut wallet, file.as_deref(), output).await
+        }
+        Command::ListAddresses => addresses::list_addresses(&mut wallet, output).await,
+        Command::GetBalance => balance::get_balance(&wallet, output).await,
+        Command::ListUtxos => balance::list_utxos(&wallet, output).await,
+        Command::RescanAddresses {
+            from_height,
+            addresses,
+        } => balance::rescan_addresses(&wallet, &addresses, from_height, output).await,
         Command::ListTransactions(arguments) => {
             transactions::list_transactions(&mut wallet, &arguments, output).await
         }
@@ -67,8 +86,11 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         } => messages::fetch_messages(&mut wallet, wait, resynchronise, output).await,
         Command::ListMessages => messages::list_messages(&wallet, output),
         Command::ShowQueue => messages::show_queue(&wallet, output).await,
-        Command::SetPushTarget { service, timeout } => {
-            push::set_push_target(&mut wallet, &service, timeout, output).await
+        Command::SetPushTarget(arguments) => {
+            push::set_push_target(&mut wallet, arguments, output).await
+        }
+        Command::VerifyPushTarget { content } => {
+            push::verify_push_target(&mut wallet, &content, output).await
         }
         Command::WaitForWake { timeout } => push::wait_for_wake(&mut wallet, timeout, output).await,
         Command::RemovePushTarget => push::remove_push_target(&mut wallet, output).await,

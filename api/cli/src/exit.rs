@@ -20,7 +20,8 @@ use satpost_client::wallet::WalletError;
 pub(crate) const NOTHING: u8 = 6;
 /// Anything that no other code is for.
 pub(crate) const OTHER: u8 = 1;
-const REFUSED: u8 = 3;
+/// The server or push service refused.
+pub(crate) const REFUSED: u8 = 3;
 const UNREACHABLE: u8 = 4;
 const NOT_VERIFIED: u8 = 5;
 
@@ -40,6 +41,7 @@ fn of_wallet(error: &WalletError) -> u8 {
         WalletError::Call(error) => of_call(error),
         WalletError::PushService(PushServiceError::Unreachable(_)) => UNREACHABLE,
         WalletError::PushService(_)
+        | WalletError::Push(_)
         | WalletError::NoVapidKey
         | WalletError::ForeignMessagingKey { .. } => REFUSED,
         WalletError::Mailbox { .. }
@@ -55,6 +57,8 @@ fn of_wallet(error: &WalletError) -> u8 {
         | WalletError::SeedFile(_)
         | WalletError::Card(_)
         | WalletError::Seal(_)
+        | WalletError::Input(_)
+        | WalletError::Descriptor(_)
         | WalletError::AddressIndex(_)
         | WalletError::NetworkUnknown
         | WalletError::NotRegistered

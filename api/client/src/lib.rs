@@ -8,12 +8,14 @@
 //! - [`event_stream`], [`merkle_proof`]: what happens to transactions, and the proof that it did.
 //! - [`mailbox_check`]: holds the server to what it signed.
 //! - [`contact_card`], [`web_push`], [`push_service`]: what people hand to each other, and being woken.
+//! - [`descriptor`]: the scripts of other wallets, for watching.
 //! - [`store`], [`seed_file`]: what a wallet keeps, sealed on disk.
 //! - [`wallet`]: the flows on top of all that; start here.
 //! - [`ports`], [`system`]: where time and randomness enter.
 
 pub mod base_url;
 pub mod contact_card;
+pub mod descriptor;
 pub mod envelope;
 pub mod event_stream;
 pub mod http;

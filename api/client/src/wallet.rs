@@ -4,7 +4,9 @@
 //! before it is acknowledged. So a flow that was cut off is finished by running it again.
 
 mod contacts;
+mod descriptors;
 mod error;
+mod import_parts;
 mod intake;
 mod listening;
 mod pushing;
@@ -26,6 +28,7 @@ use crate::seed::Seed;
 use crate::seed_file;
 use crate::store::{Record, State, Store};
 
+pub use descriptors::{DescriptorReach, DescriptorWatch};
 pub use error::WalletError;
 pub use listening::{ChangeFeed, ProvenTransaction};
 pub use receiving::{Notice, ReceiveReport};
@@ -219,7 +222,11 @@ impl Wallet {
             .ok_or(WalletError::NotRegistered)
     }
 
-    fn network(&self) -> Result<Network, WalletError> {
+    /// The network of the server the wallet registered with.
+    ///
+    /// # Errors
+    /// [`WalletError::NetworkUnknown`] before that.
+    pub fn network(&self) -> Result<Network, WalletError> {
         self.state
             .network
             .as_deref()

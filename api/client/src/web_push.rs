@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::{PublicKey, SecretKey};
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
@@ -154,6 +156,16 @@ impl fmt::Debug for PushKeys {
     }
 }
 
+/// Reads a push that came through Apple or Google: the text of its field
+/// [`PUSH_FIELD`](satpost_api_types::push::PUSH_FIELD).
+///
+/// # Errors
+/// [`PushError`].
+pub fn read_push_field(text: &str) -> Result<Push, PushError> {
+    let plaintext = URL_SAFE_NO_PAD.decode(text).map_err(|_| PushError::Form)?;
+    parse(&plaintext)
+}
+
 fn parse(plaintext: &[u8]) -> Result<Push, PushError> {
     let unknown = || PushError::Unknown {
         bytes: plaintext.len(),
@@ -194,9 +206,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
     use super::*;
 
     fn unbase64<const N: usize>(text: &str) -> [u8; N] {
@@ -248,6 +257,17 @@ mod tests {
         let others = PushKeys::generate(&crate::testing::Counting::default());
         assert_eq!(others.decrypt(&body), Err(PushError::Decrypt));
         assert_eq!(keys.decrypt(&body[..90]), Err(PushError::Form));
+    }
+
+    #[test]
+    fn reads_the_field_of_a_push_through_apple_or_google() {
+        let wake = "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        assert_eq!(read_push_field(wake), Ok(Push::Wake));
+        let code = "AgcHBwcHBwcHBwcHBwcHBwcAAAAAAAAAAAAAAAAAAAA";
+        let code = read_push_field(code);
+        assert_eq!(code, Ok(Push::Verification { code: [7; 16] }));
+        assert_eq!(read_push_field("no base64!"), Err(PushError::Form));
+        assert!(read_push_field("AQ").is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use actix_web::dev::Payload;
 use satpost_api_types::signature::CoveredRequest;
 use satpost_commands::CommandContext;
 use satpost_domain::hash::sha256;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::problem::ApiError;
 use crate::signature::{SignatureError, SignedRequest};
@@ -20,6 +21,7 @@ pub(super) struct Authenticated<S, B> {
     /// There for every method but GET.
     pub(super) context: Option<CommandContext>,
     pub(super) body: B,
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 /// Reads, verifies and parses a request.
@@ -29,6 +31,7 @@ pub(super) async fn authenticate<S: Subject, B: Body>(
 ) -> Result<Authenticated<S, B>, ApiError> {
     let state = state(request);
     check_content_type::<B>(request)?;
+    let room = B::room(state)?;
     let body = read_body(request, payload, B::BYTES_MAX).await?;
     // A request that nobody signed is told so before anything else is asked of it.
     let missing = || SignatureError::Missing;
@@ -63,5 +66,6 @@ pub(super) async fn authenticate<S: Subject, B: Body>(
         subject: S::take(state, keys)?,
         context,
         body: B::parse(body)?,
+        room,
     })
 }

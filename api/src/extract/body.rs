@@ -3,6 +3,7 @@
 //! The web framework has no deadline for bodies: without this one, a phone that sends a byte a second
 //! keeps a connection for hours.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -11,13 +12,16 @@ use actix_web::http::header;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use satpost_domain::limits::{
-    BODY_BYTES_PER_SEC_MIN, BODY_DEADLINE, BODY_GRACE, JSON_BODY_BYTES_MAX, MESSAGE_BYTES_MAX,
+    BODY_BYTES_PER_SEC_MIN, BODY_DEADLINE, BODY_GRACE, IMPORT_BYTES_MAX, JSON_BODY_BYTES_MAX,
+    MESSAGE_BYTES_MAX,
 };
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::head;
 use crate::problem::ApiError;
+use crate::state::ApiState;
 
 /// What a route takes as its body.
 pub(crate) trait Body: Sized + 'static {
@@ -25,6 +29,14 @@ pub(crate) trait Body: Sized + 'static {
     const BYTES_MAX: usize;
     /// The only content type; none where there is no body.
     const CONTENT_TYPE: Option<&'static str>;
+
+    /// Takes the room for a body, where there is little.
+    ///
+    /// # Errors
+    /// When there is none left.
+    fn room(_state: &ApiState) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+        Ok(None)
+    }
 
     /// Takes the bytes.
     ///
@@ -65,6 +77,23 @@ pub(crate) struct Octets(pub(crate) Bytes);
 impl Body for Octets {
     const BYTES_MAX: usize = MESSAGE_BYTES_MAX;
     const CONTENT_TYPE: Option<&'static str> = Some("application/octet-stream");
+
+    fn parse(bytes: Bytes) -> Result<Self, ApiError> {
+        Ok(Self(bytes))
+    }
+}
+
+/// One JSON value a line.
+pub(crate) struct Lines(pub(crate) Bytes);
+
+impl Body for Lines {
+    const BYTES_MAX: usize = IMPORT_BYTES_MAX;
+    const CONTENT_TYPE: Option<&'static str> = Some("application/x-ndjson");
+
+    fn room(state: &ApiState) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+        let room = Arc::clone(&state.imports).try_acquire_owned();
+        room.map(Some).map_err(|_| ApiError::no_room())
+    }
 
     fn parse(bytes: Bytes) -> Result<Self, ApiError> {
         Ok(Self(bytes))

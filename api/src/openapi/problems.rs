@@ -59,6 +59,14 @@ fn own(operation: &str) -> &'static [Code] {
         "watch_addresses" => &[
             Code::NotRegistered,
             Code::InvalidAddress,
+            Code::InvalidDepths,
+            Code::InvalidBirthday,
+            Code::LimitExceeded,
+            Code::NodeUnavailable,
+            Code::UnsupportedMediaType,
+        ],
+        "import_addresses" => &[
+            Code::NotRegistered,
             Code::LimitExceeded,
             Code::NodeUnavailable,
             Code::UnsupportedMediaType,
@@ -91,6 +99,7 @@ fn own(operation: &str) -> &'static [Code] {
             Code::NotRegistered,
             Code::Retired,
             Code::InvalidPushTarget,
+            Code::PushKindUnavailable,
             Code::UnsupportedMediaType,
         ],
         "verify_push_target" => &[

@@ -91,7 +91,10 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         | Code::NotPadded
         | Code::TtlOutOfBounds
         | Code::InvalidAddress
+        | Code::InvalidDepths
+        | Code::InvalidBirthday
         | Code::InvalidPushTarget
+        | Code::PushKindUnavailable
         | Code::LimitExceeded => Level::DEBUG,
     }
 }

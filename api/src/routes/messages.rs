@@ -12,7 +12,7 @@ use satpost_commands::acknowledge_messages::{self as acknowledge, Acknowledgemen
 use satpost_commands::{park_messages as park, wipe_queue as wipe};
 use satpost_domain::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX};
 use satpost_domain::mailbox::ParkReason;
-use satpost_domain::{MessageId, Position};
+use satpost_domain::{MessageId, MessagingKey, Position};
 
 use crate::extract::{Command, Json, OwnMailbox, Query, State};
 use crate::fetch::{self, FetchMessagesParameters, Fetched};
@@ -40,6 +40,7 @@ pub(crate) async fn fetch_messages(
     request: HttpRequest,
     query: Query<OwnMailbox, FetchMessagesParameters>,
 ) -> Result<HttpResponse, ApiError> {
+    note_fetch(&state, &query.subject.0);
     let wait = fetch::preferred_wait(&request);
     let mut answer = match fetch::fetch(&state, query.subject.0, &query.parameters, wait).await? {
         Fetched::Page(page) => found(page),
@@ -49,6 +50,17 @@ pub(crate) async fn fetch_messages(
         fetch::say_applied(&mut answer, wait);
     }
     Ok(answer)
+}
+
+/// The phone is awake: it need not count as woken any longer.
+fn note_fetch(state: &State, mailbox: &MessagingKey) {
+    if state.read_model.wakes().is_empty() {
+        return;
+    }
+    let owner = state.read_model.client_directory().owner(mailbox);
+    if let Some(client) = owner {
+        state.read_model.wakes().fetched(&client, state.clock.now());
+    }
 }
 
 /// Says what became of messages: stored, set aside, or done with.

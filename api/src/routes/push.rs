@@ -6,14 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use satpost_api_types::problem::ProblemCode;
 use satpost_api_types::push::{
-    SetPushTargetRequest, SetPushTargetResponse, VerifyPushTargetRequest,
+    ApnsEnvironment, SetPushTargetRequest, SetPushTargetResponse, VerifyPushTargetRequest,
 };
 use satpost_commands::verify_push_target as verify;
 use satpost_commands::{remove_push_target as remove, set_push_target as set};
 use satpost_domain::ClientId;
 use satpost_domain::ids::parse_hex;
-use satpost_domain::push::{PushTarget, VerificationCode};
+use satpost_domain::push::{self, PushTarget, VerificationCode};
 
+use crate::config::PushCredentials;
 use crate::extract::{Command, Json, State};
 use crate::problem::ApiError;
 use crate::respond::{done, done_without_content};
@@ -31,7 +32,7 @@ pub(crate) async fn set_push_target(
     state: State,
     command: Command<ClientId, Json<SetPushTargetRequest>>,
 ) -> Result<HttpResponse, ApiError> {
-    let target = push_target(command.body.0)?;
+    let target = push_target(command.body.0, &state.config.push)?;
     let pending =
         set::set_push_target(&state.handler, command.context, command.subject, target).await?;
     Ok(
@@ -41,7 +42,10 @@ pub(crate) async fn set_push_target(
     )
 }
 
-fn push_target(request: SetPushTargetRequest) -> Result<PushTarget, ApiError> {
+fn push_target(
+    request: SetPushTargetRequest,
+    credentials: &PushCredentials,
+) -> Result<PushTarget, ApiError> {
     match request {
         SetPushTargetRequest::WebPush {
             endpoint,
@@ -57,7 +61,42 @@ fn push_target(request: SetPushTargetRequest) -> Result<PushTarget, ApiError> {
                 .ok_or_else(|| unusable("auth is 16 bytes, base64url without padding"))?;
             Ok(PushTarget::web_push(endpoint, p256dh, auth)?)
         }
+        SetPushTargetRequest::Apns {
+            token,
+            topic,
+            environment,
+        } => {
+            let token =
+                hex::decode(token).map_err(|_| unusable("an APNs device token is hexadecimal"))?;
+            let target = PushTarget::apns(token, topic.clone(), apns_environment(environment))?;
+            if !credentials.apns_topics.contains(&topic) {
+                return Err(unavailable(
+                    "this server has no credentials for that app at Apple; see push_kinds in /v1/info",
+                ));
+            }
+            Ok(target)
+        }
+        SetPushTargetRequest::Fcm { token } => {
+            let target = PushTarget::fcm(token)?;
+            if !credentials.fcm {
+                return Err(unavailable(
+                    "this server has no Firebase project; see push_kinds in /v1/info",
+                ));
+            }
+            Ok(target)
+        }
     }
+}
+
+const fn apns_environment(environment: ApnsEnvironment) -> push::ApnsEnvironment {
+    match environment {
+        ApnsEnvironment::Production => push::ApnsEnvironment::Production,
+        ApnsEnvironment::Sandbox => push::ApnsEnvironment::Sandbox,
+    }
+}
+
+fn unavailable(detail: &str) -> ApiError {
+    ApiError::new(ProblemCode::PushKindUnavailable).with_detail(detail)
 }
 
 fn unusable(detail: &str) -> ApiError {

@@ -22,11 +22,11 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
     get, path = "/v1/limits", tag = "service",
     responses((status = 200, description = "The bounds", body = LimitsResponse))
 )]
-pub(crate) async fn get_limits() -> HttpResponse {
-    found(limits_response())
+pub(crate) async fn get_limits(state: State) -> HttpResponse {
+    found(limits_response(state.config.watched_addresses_max))
 }
 
-fn limits_response() -> LimitsResponse {
+fn limits_response(watched_addresses_max: usize) -> LimitsResponse {
     LimitsResponse {
         message_size_buckets: limits::MESSAGE_SIZE_BUCKETS
             .iter()
@@ -45,17 +45,35 @@ fn limits_response() -> LimitsResponse {
         fetch_wait_max_ms: milliseconds(limits::FETCH_WAIT_MAX),
         park_messages_max: limits::PARK_MESSAGES_MAX as u64,
         messaging_keys_max: limits::MESSAGING_KEYS_MAX as u64,
-        watched_addresses_max: limits::WATCHED_ADDRESSES_MAX as u64,
+        watched_addresses_max: watched_addresses_max as u64,
+        watched_addresses_ceiling: limits::WATCHED_ADDRESSES_CEILING as u64,
         addresses_per_request_max: limits::ADDRESSES_PER_REQUEST_MAX as u64,
+        addresses_per_page_max: limits::ADDRESSES_PER_PAGE_MAX as u64,
+        import_lines_max: limits::IMPORT_LINES_MAX as u64,
+        import_line_bytes_max: limits::IMPORT_LINE_BYTES_MAX as u64,
+        import_bytes_max: limits::IMPORT_BYTES_MAX as u64,
+        import_errors_max: limits::IMPORT_ERRORS_MAX as u64,
+        imports_at_once_max: limits::IMPORTS_AT_ONCE_MAX as u64,
+        birthday_ahead_blocks_max: limits::BIRTHDAY_AHEAD_BLOCKS_MAX.into(),
+        birthday_ahead_max_ms: milliseconds(limits::BIRTHDAY_AHEAD_MAX),
         script_bytes_max: limits::SCRIPT_BYTES_MAX as u64,
         transactions_per_page_max: limits::TRANSACTIONS_PER_PAGE_MAX as u64,
         transaction_steps_max: limits::TRANSACTION_STEPS_MAX as u64,
+        depth_max: limits::DEPTH_MAX.into(),
+        depths_per_watch_max: limits::DEPTHS_PER_WATCH_MAX as u64,
         reorg_blocks_max: limits::REORG_BLOCKS_MAX as u64,
         node_notices_max: limits::NODE_NOTICES_MAX as u64,
         node_bodies_bytes_max: limits::NODE_BODIES_BYTES_MAX as u64,
         node_bodies_per_call_max: limits::NODE_BODIES_PER_CALL_MAX as u64,
         node_call_max_ms: milliseconds(limits::NODE_CALL_MAX),
         node_heartbeat_ms: milliseconds(limits::NODE_HEARTBEAT),
+        coinbase_maturity: limits::COINBASE_MATURITY.into(),
+        final_depth_default: limits::FINAL_DEPTH_DEFAULT.into(),
+        final_depth_min: limits::FINAL_DEPTH_MIN.into(),
+        final_depth_max: limits::FINAL_DEPTH_MAX.into(),
+        node_audit_ms: milliseconds(limits::NODE_AUDIT),
+        node_audit_wait_ms: milliseconds(limits::NODE_AUDIT_WAIT),
+        node_search_pause_ms: milliseconds(limits::NODE_SEARCH_PAUSE),
         node_removal_hold_ms: milliseconds(limits::NODE_REMOVAL_HOLD),
         node_retry_min_ms: milliseconds(limits::NODE_RETRY_MIN),
         node_retry_max_ms: milliseconds(limits::NODE_RETRY_MAX),
@@ -69,6 +87,14 @@ fn limits_response() -> LimitsResponse {
         push_reply_bytes_max: limits::PUSH_REPLY_BYTES_MAX as u64,
         push_token_lifetime_ms: milliseconds(limits::PUSH_TOKEN_LIFETIME),
         push_tokens_cached_max: limits::PUSH_TOKENS_CACHED_MAX as u64,
+        apns_token_bytes_max: limits::APNS_TOKEN_BYTES_MAX as u64,
+        apns_topic_bytes_max: limits::APNS_TOPIC_BYTES_MAX as u64,
+        fcm_token_bytes_max: limits::FCM_TOKEN_BYTES_MAX as u64,
+        push_refusals_max: limits::PUSH_REFUSALS_MAX.into(),
+        push_breaker_failures: limits::PUSH_BREAKER_FAILURES.into(),
+        push_breakers_max: limits::PUSH_BREAKERS_MAX as u64,
+        push_fetch_grace_ms: milliseconds(limits::PUSH_FETCH_GRACE),
+        push_heartbeat_min_ms: milliseconds(limits::PUSH_HEARTBEAT_MIN),
         commands_remembered_max: limits::COMMANDS_REMEMBERED_MAX as u64,
         conflict_retries_max: limits::CONFLICT_RETRIES_MAX as u64,
         unknown_retries_max: limits::UNKNOWN_RETRIES_MAX.into(),
@@ -138,6 +164,7 @@ pub(crate) async fn get_info(state: State) -> HttpResponse {
         authorities: state.config.authorities.clone(),
         server_key: hex::encode(state.receipt_signer.public_key()),
         vapid_key: state.config.vapid_key.clone(),
+        push_kinds: state.config.push.kinds(),
         now: state.clock.now().as_millis(),
         features: state.service.features(),
     })
@@ -221,7 +248,7 @@ mod tests {
     #[test]
     fn serves_every_bound_of_the_domain() {
         let source = include_str!("../../../domain/src/limits.rs");
-        let served = serde_json::to_value(limits_response()).unwrap();
+        let served = serde_json::to_value(limits_response(1)).unwrap();
         let served = served.as_object().unwrap();
         let mut bounds = 0;
         for line in source.lines() {

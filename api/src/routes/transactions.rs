@@ -8,12 +8,12 @@ use satpost_api_types::transactions::{
 };
 use satpost_domain::chain::{BlockRef, ReplacedIn};
 use satpost_domain::ids::ScriptHash;
-use satpost_domain::limits::{TRANSACTIONS_PER_PAGE_MAX, WATCHED_ADDRESSES_MAX};
+use satpost_domain::limits::TRANSACTIONS_PER_PAGE_MAX;
 use satpost_domain::{ClientId, Position};
 use satpost_projections::transaction_status::{Status, Step, TransactionRecord};
 use serde::Deserialize;
 
-use crate::address::address_of;
+use crate::address::name_of;
 use crate::extract::{PageSize, Query, Registered, State};
 use crate::problem::ApiError;
 use crate::respond::found;
@@ -43,6 +43,8 @@ pub(crate) async fn list_transactions(
     state: State,
     query: Query<Registered, ListTransactionsParameters>,
 ) -> Result<HttpResponse, ApiError> {
+    let now = state.clock.now();
+    state.read_model.wakes().fetched(&query.subject.0, now);
     let limit = query.parameters.limit;
     let limit = limit.map_or(TRANSACTIONS_PER_PAGE_MAX, PageSize::get);
     let after = query.parameters.after.map(|text| text.parse::<Position>());
@@ -68,7 +70,7 @@ fn page(
     let cursor = cursor.map_or(after, |step| step.position);
     let (tip, complete) = (status.tip(), !status.gap_open());
     drop(status);
-    let addresses = addresses(state, client)?;
+    let addresses = addresses(state, client);
     let transactions: Option<_> = records
         .iter()
         // An address that was unwatched a moment ago is shown no longer.
@@ -86,17 +88,14 @@ fn page(
 }
 
 /// The addresses of a client by the hashes of their scripts.
-pub(crate) fn addresses(
-    state: &State,
-    client: &ClientId,
-) -> Result<BTreeMap<ScriptHash, String>, ApiError> {
+pub(crate) fn addresses(state: &State, client: &ClientId) -> BTreeMap<ScriptHash, String> {
     let watched = state.read_model.watched_scripts();
     watched
-        .list(client, None, WATCHED_ADDRESSES_MAX)
+        .list(client, None, state.config.watched_addresses_max)
         .iter()
         .map(|entry| {
-            let address = address_of(&entry.script, state.config.network)?;
-            Ok((entry.script.hash(), address))
+            let address = name_of(&entry.target, state.config.network);
+            (entry.target.hash(), address)
         })
         .collect()
 }

@@ -4,13 +4,14 @@
 //! times are milliseconds since the Unix epoch, amounts are satoshi, positions are opaque text.
 //!
 //! # Layout
-//! - [`clients`], [`addresses`], [`transactions`], [`messages`], [`prices`], [`push`], [`service`]: the
-//!   shapes.
+//! - [`clients`], [`addresses`], [`balance`], [`transactions`], [`messages`], [`prices`], [`push`],
+//!   [`service`]: the shapes.
 //! - [`problem`]: RFC 9457 problems and the closed list of codes.
 //! - [`signature`]: the RFC 9421 profile both sides build the same signature base from.
 //! - [`header`]: names of the headers that are ours.
 
 pub mod addresses;
+pub mod balance;
 pub mod clients;
 pub mod header;
 pub mod messages;

@@ -132,8 +132,14 @@ problem_codes! {
     TtlOutOfBounds = "ttl-out-of-bounds", 422, "The time to live is out of bounds";
     /// An address does not parse or belongs to another network.
     InvalidAddress = "invalid-address", 422, "An address cannot be watched here";
+    /// A depth of a watch is out of range, or there are too many.
+    InvalidDepths = "invalid-depths", 422, "These depths cannot be waited for";
+    /// A birthday is in the future, beyond the tip, or before the chain.
+    InvalidBirthday = "invalid-birthday", 422, "The birthday cannot be meant";
     /// A push target cannot be used.
     InvalidPushTarget = "invalid-push-target", 422, "The push target cannot be used";
+    /// The operator has no credentials for this kind of push target.
+    PushKindUnavailable = "push-kind-unavailable", 422, "This server cannot wake phones that way";
     /// Too many things are named at once, or too many would be kept.
     LimitExceeded = "limit-exceeded", 422, "A limit would be exceeded";
     /// Too many requests.

@@ -16,6 +16,42 @@ pub enum SetPushTargetRequest {
         /// The phone's authentication secret: 16 bytes, base64url without padding.
         auth: String,
     },
+    /// The Apple Push Notification service.
+    Apns {
+        /// The device token in hexadecimal.
+        token: String,
+        /// The bundle id of the app.
+        topic: String,
+        /// Which of Apple's services knows the token.
+        environment: ApnsEnvironment,
+    },
+    /// Firebase Cloud Messaging.
+    Fcm {
+        /// The registration token.
+        token: String,
+    },
+}
+
+/// The two services of Apple.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApnsEnvironment {
+    /// For apps from the App Store and TestFlight.
+    Production,
+    /// For apps that a developer has put on a phone.
+    Sandbox,
+}
+
+/// Who carries pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PushKind {
+    /// A Web Push service of the phone's choice; UnifiedPush too.
+    WebPush,
+    /// Apple.
+    Apns,
+    /// Google.
+    Fcm,
 }
 
 /// A code is on its way through the target.
@@ -46,6 +82,10 @@ pub enum PushStatus {
     Active,
 }
 
+/// The name of the field in a push through Apple or Google whose value is the content: the same bytes
+/// that Web Push encrypts, in base64url without padding. For Apple it stands beside `aps`, for Google in
+/// `data`.
+pub const PUSH_FIELD: &str = "satpost";
 /// The size of every push in bytes before encryption, whatever it says.
 pub const PUSH_PLAINTEXT_BYTES: usize = 32;
 /// First byte of a push that only wakes; the other bytes are zero.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::push::PushKind;
+
 /// `GET /v1/info`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InfoResponse {
@@ -18,6 +20,9 @@ pub struct InfoResponse {
     pub server_key: String,
     /// The P-256 key of the server's Web Push (RFC 8292), base64url.
     pub vapid_key: String,
+    /// Through whom this server can wake phones.
+    #[serde(default)]
+    pub push_kinds: Vec<PushKind>,
     /// The server's clock.
     pub now: u64,
     /// What works now.
@@ -87,8 +92,26 @@ pub struct LimitsResponse {
     pub messaging_keys_max: u64,
     /// How many addresses one client may watch.
     pub watched_addresses_max: u64,
-    /// How many addresses one request may name.
+    /// How many addresses the operator of a server can allow one client at most.
+    pub watched_addresses_ceiling: u64,
+    /// How many addresses one JSON request may name.
     pub addresses_per_request_max: u64,
+    /// How many addresses one page of a list shows at most.
+    pub addresses_per_page_max: u64,
+    /// How many lines one import may have.
+    pub import_lines_max: u64,
+    /// The longest line of an import, in bytes.
+    pub import_line_bytes_max: u64,
+    /// The largest body of an import, in bytes.
+    pub import_bytes_max: u64,
+    /// How many lines that were refused an answer to an import explains.
+    pub import_errors_max: u64,
+    /// How many imports are carried out at once.
+    pub imports_at_once_max: u64,
+    /// How many blocks ahead of the tip a birthday may be.
+    pub birthday_ahead_blocks_max: u64,
+    /// How far ahead of the server's clock a birthday may be.
+    pub birthday_ahead_max_ms: u64,
     /// The longest script that is watched: a v1+ witness program is 42 bytes at most, a bare
     /// 3-key multisig 105 (consensus allows 10,000).
     pub script_bytes_max: u64,
@@ -96,6 +119,10 @@ pub struct LimitsResponse {
     pub transactions_per_page_max: u64,
     /// How many steps of a transaction's way are kept: the first and the latest.
     pub transaction_steps_max: u64,
+    /// The greatest depth a client can wait for.
+    pub depth_max: u64,
+    /// How many depths one watch can wait for.
+    pub depths_per_watch_max: u64,
     /// How many blocks below the tip a reorganisation can reach and still be followed exactly.
     pub reorg_blocks_max: u64,
     /// How many notifications of the node wait for the watcher; more are a gap, which is made good.
@@ -108,6 +135,20 @@ pub struct LimitsResponse {
     pub node_call_max_ms: u64,
     /// How often the watcher compares its tip and mempool with the node's.
     pub node_heartbeat_ms: u64,
+    /// How deep a coinbase is when the next block can spend it.
+    pub coinbase_maturity: u64,
+    /// How deep a transaction is when it is final, unless the operator says otherwise.
+    pub final_depth_default: u64,
+    /// The smallest final depth.
+    pub final_depth_min: u64,
+    /// The greatest final depth.
+    pub final_depth_max: u64,
+    /// How often everything that is remembered is compared with the node.
+    pub node_audit_ms: u64,
+    /// How long the notifications that belong to such a comparison may take to arrive.
+    pub node_audit_wait_ms: u64,
+    /// The shortest time between two searches of the mempool for newly watched scripts.
+    pub node_search_pause_ms: u64,
     /// How long a removal from the mempool waits for the transaction that took the place.
     pub node_removal_hold_ms: u64,
     /// The first wait after the node failed; it doubles up to `node_retry_max`.
@@ -134,6 +175,22 @@ pub struct LimitsResponse {
     pub push_token_lifetime_ms: u64,
     /// How many push services' tokens are remembered.
     pub push_tokens_cached_max: u64,
+    /// The longest APNs device token, in bytes.
+    pub apns_token_bytes_max: u64,
+    /// The longest APNs topic, in bytes.
+    pub apns_topic_bytes_max: u64,
+    /// The longest FCM registration token, in bytes.
+    pub fcm_token_bytes_max: u64,
+    /// How often a push service may refuse a target for good, in a row, until it is dead.
+    pub push_refusals_max: u64,
+    /// How many failures in a row make the outbox leave a push service alone for a while.
+    pub push_breaker_failures: u64,
+    /// How many push services in trouble are remembered.
+    pub push_breakers_max: u64,
+    /// How long after a fetch a phone is left to work before it is woken again.
+    pub push_fetch_grace_ms: u64,
+    /// The shortest interval of the heartbeat, when it is on.
+    pub push_heartbeat_min_ms: u64,
     /// How many commands of a stream are remembered for a repeat.
     pub commands_remembered_max: u64,
     /// How often a command is decided again after another writer was faster.

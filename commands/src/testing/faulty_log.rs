@@ -252,10 +252,10 @@ impl Inner {
     fn unsealed(&self, envelope: &Envelope) -> Envelope {
         let mut envelope = envelope.clone();
         match &mut envelope.event {
-            Event::Watchlist(WatchlistEvent::AddressWatched { id, script, .. })
+            Event::Watchlist(WatchlistEvent::AddressWatched { id, target, .. })
                 if !self.payloads.contains_key(&(*id).into()) =>
             {
-                *script = Sealed::Erased;
+                *target = Sealed::Erased;
             }
             Event::Client(ClientEvent::PushTargetSet {
                 id, registration, ..

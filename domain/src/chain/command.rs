@@ -1,6 +1,6 @@
 //! What the watcher tells the chain.
 
-use crate::chain::{BlockRef, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch};
+use crate::chain::{BlockRef, GapKind, HistoryCommand, OutPoint, ReplacedIn, ReplacedVia, Touch};
 use crate::ids::{BlockHash, ScriptHash, Txid};
 use crate::time::Timestamp;
 
@@ -124,4 +124,6 @@ pub enum ChainCommand {
         /// When.
         at: Timestamp,
     },
+    /// Of the back-fill: what happened before the watcher knew a script.
+    History(HistoryCommand),
 }

@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::ids::{BlockHash, ScriptHash, Txid};
 use crate::time::Timestamp;
 
+use super::history::amended;
 use super::{
     BlockRef, Chain, ChainCommand, ChainError, ChainEvent, Conflict, RemovalCause, ReplacedIn,
     Sighting, Touch, Tracked, TransactionState,
@@ -83,6 +84,7 @@ impl Aggregate for Chain {
                 let restored = ChainEvent::FeedRestored { tip: tip?, at: *at };
                 Ok(Vec::from_iter(self.gap_open().then_some(restored)))
             }
+            ChainCommand::History(command) => self.decide_history(command),
         }
     }
 
@@ -125,6 +127,8 @@ impl Chain {
             .recent_blocks()
             .flat_map(|block| self.take_back(block))
             .collect();
+        // A back-fill may have found transactions in blocks that were never connected.
+        events.extend(self.take_back_history_above(tip.height));
         events.push(started);
         Ok(events)
     }
@@ -168,6 +172,7 @@ impl Chain {
                 inputs: sighting.inputs.clone(),
                 block,
                 index: sighting.index,
+                backfilled: false,
             }));
         }
         events
@@ -183,6 +188,12 @@ impl Chain {
                 Some((TransactionState::Gone { .. }, known)) => known.incarnation + 1,
                 // A script that is watched since the transaction was seen still needs its event.
                 Some((TransactionState::Mempool, known)) => {
+                    let recorded = |touch: &Touch| known.touches.get(&touch.script_hash);
+                    events.extend(
+                        touches
+                            .values()
+                            .filter_map(|touch| amended(recorded(touch)?, touch, sighting)),
+                    );
                     touches.retain(|script_hash, _| !known.touches.contains_key(script_hash));
                     known.incarnation
                 }

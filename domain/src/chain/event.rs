@@ -1,5 +1,6 @@
 //! What can happen on the chain.
 
+use crate::chain::HistoryEvent;
 use crate::ids::{BlockHash, ScriptHash, Txid};
 use crate::time::Timestamp;
 
@@ -128,6 +129,9 @@ pub enum ChainEvent {
         block: BlockRef,
         /// Its place in the block.
         index: u32,
+        /// True when a back-fill found it: it confirmed before the history of the script was asked
+        /// for, so it is no news.
+        backfilled: bool,
     },
     /// The block of a transaction was taken back; it waits in the mempool again unless another
     /// event says otherwise.
@@ -225,6 +229,14 @@ pub enum ChainEvent {
         /// When.
         at: Timestamp,
     },
+    /// Of the back-fill.
+    History(HistoryEvent),
+}
+
+impl From<HistoryEvent> for ChainEvent {
+    fn from(event: HistoryEvent) -> Self {
+        Self::History(event)
+    }
 }
 
 impl ChainEvent {
@@ -246,7 +258,8 @@ impl ChainEvent {
             | Self::BlockDisconnected { .. }
             | Self::AuditPassed { .. }
             | Self::FeedGap { .. }
-            | Self::FeedRestored { .. } => None,
+            | Self::FeedRestored { .. }
+            | Self::History(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Ids of chain events, computed from their content so that two servers on two nodes give the
 //! same events the same ids.
 
-use crate::chain::{ChainEvent, GapKind};
+use crate::chain::{ChainEvent, GapKind, HistoryEvent};
 use crate::hash::tagged_16;
 use crate::ids::{BlockHash, EventId, ScriptHash, Txid};
 
@@ -117,6 +117,36 @@ fn identity(event: &ChainEvent) -> (u8, About<'_>, Anchor<'_>) {
             block,
         } => (13, Some((script_hash, txid)), Anchor::Block(&block.hash)),
         ChainEvent::AuditPassed { at, .. } => (14, None, Anchor::Moment(at.as_millis(), 0)),
+        ChainEvent::History(event) => history(event),
+    }
+}
+
+/// A start names its first script, so that two of one moment differ.
+fn history(event: &HistoryEvent) -> (u8, About<'_>, Anchor<'_>) {
+    const NO_TRANSACTION: &Txid = &Txid::new([0; 32]);
+    match event {
+        HistoryEvent::BackfillStarted { scripts, at, .. } => (
+            32,
+            scripts.first().map(|script| (script, NO_TRANSACTION)),
+            Anchor::Moment(at.as_millis(), 0),
+        ),
+        HistoryEvent::CoinFound {
+            script_hash,
+            outpoint,
+            ..
+        } => (
+            33,
+            Some((script_hash, &outpoint.txid)),
+            Anchor::Incarnation(outpoint.vout),
+        ),
+        HistoryEvent::TransactionAmended { txid, touch, .. } => (
+            34,
+            Some((&touch.script_hash, txid)),
+            Anchor::Moment(touch.spent_sat, 0),
+        ),
+        HistoryEvent::BackfillAdvanced { through } => (35, None, Anchor::Block(&through.hash)),
+        HistoryEvent::BackfillRaised { from } => (36, None, Anchor::Moment(u64::from(*from), 0)),
+        HistoryEvent::BackfillCompleted { at, .. } => (37, None, Anchor::Moment(at.as_millis(), 0)),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::chain::{BlockRef, ChainEvent, OutPoint, Touch};
+use crate::chain::{Backfill, BlockRef, ChainEvent, HistoryEvent, OutPoint, Touch};
 use crate::ids::{BlockHash, ScriptHash, Txid};
 use crate::limits::REORG_BLOCKS_MAX;
 
@@ -80,6 +80,7 @@ pub struct Chain {
     /// comes back after months must not be taken for its first stay.
     earlier: BTreeMap<Txid, u32>,
     gap_open: bool,
+    backfill: Option<Backfill>,
 }
 
 impl Chain {
@@ -145,6 +146,12 @@ impl Chain {
         self.coins.get(outpoint).copied()
     }
 
+    /// The back-fill that is not complete, if there is one.
+    #[must_use]
+    pub const fn backfill(&self) -> Option<&Backfill> {
+        self.backfill.as_ref()
+    }
+
     /// True from a noticed gap until the log agrees with the node again.
     #[must_use]
     pub const fn gap_open(&self) -> bool {
@@ -164,6 +171,7 @@ impl Chain {
 
     /// Applies one event.
     pub(super) fn apply(&mut self, event: &ChainEvent) {
+        self.backfill = Backfill::after(self.backfill.take(), event);
         match event {
             ChainEvent::EpochStarted { genesis, tip, .. } => {
                 self.genesis = Some(*genesis);
@@ -190,7 +198,15 @@ impl Chain {
                 touch,
                 inputs,
                 block,
+                ..
+            } if self.is_settled(*block) => self.keep_coins(*txid, touch, inputs),
+            ChainEvent::TransactionConfirmed {
+                txid,
+                touch,
+                inputs,
+                block,
                 index,
+                ..
             } => {
                 self.touch(*txid, touch, inputs).is_coinbase = *index == 0;
                 self.settle(*txid, TransactionState::Confirmed(*block));
@@ -208,6 +224,7 @@ impl Chain {
             | ChainEvent::AuditPassed { .. } => {}
             ChainEvent::FeedGap { .. } => self.gap_open = true,
             ChainEvent::FeedRestored { .. } => self.gap_open = false,
+            ChainEvent::History(event) => self.apply_history(event),
         }
     }
 
@@ -245,6 +262,52 @@ impl Chain {
         });
         tracked.touches.insert(touch.script_hash, touch.clone());
         tracked
+    }
+
+    /// True when a block is too deep to be taken back.
+    fn is_settled(&self, block: BlockRef) -> bool {
+        let tip = self.tip().map_or(0, |tip| tip.height);
+        block.height.saturating_add(REORG_HEIGHTS_MAX) < tip
+    }
+
+    /// Takes what a back-fill found so deep that nothing of it can change any more.
+    fn keep_coins(&mut self, txid: Txid, touch: &Touch, inputs: &[OutPoint]) {
+        for &(vout, value_sat) in &touch.outputs {
+            let coin = Coin {
+                script_hash: touch.script_hash,
+                value_sat,
+            };
+            self.coins.insert(OutPoint { txid, vout }, coin);
+        }
+        for input in inputs {
+            self.coins.remove(input);
+        }
+    }
+
+    fn apply_history(&mut self, event: &HistoryEvent) {
+        match event {
+            HistoryEvent::CoinFound {
+                script_hash,
+                outpoint,
+                value_sat,
+                ..
+            } => {
+                let coin = Coin {
+                    script_hash: *script_hash,
+                    value_sat: *value_sat,
+                };
+                self.coins.insert(*outpoint, coin);
+            }
+            HistoryEvent::TransactionAmended { txid, touch, .. } => {
+                if let Some(tracked) = self.tracked.get_mut(txid) {
+                    tracked.touches.insert(touch.script_hash, touch.clone());
+                }
+            }
+            HistoryEvent::BackfillStarted { .. }
+            | HistoryEvent::BackfillAdvanced { .. }
+            | HistoryEvent::BackfillRaised { .. }
+            | HistoryEvent::BackfillCompleted { .. } => {}
+        }
     }
 
     /// The block of a transaction was taken back; there is one event for each script it touches,

@@ -113,6 +113,7 @@ fn confirmed(name: u8, to: u8, at: BlockRef) -> ChainEvent {
         inputs: vec![outpoint(0xff, 7)],
         block: at,
         index: 0,
+        backfilled: false,
     }
 }
 

@@ -53,6 +53,9 @@ pub enum ClientCommand {
         id: PushTargetId,
         /// What the push service said.
         reason: PushDeathReason,
+        /// Since when the push service knows that, if it says so. What is older than the
+        /// registration is about an earlier life of the target and changes nothing.
+        since: Option<Timestamp>,
         /// When.
         at: Timestamp,
     },

@@ -44,13 +44,18 @@ impl Aggregate for Client {
             } => self.set_push_target(*id, registration, *at),
             ClientCommand::VerifyPushTarget { code, at } => self.verify_push_target(code, *at),
             ClientCommand::RemovePushTarget { at } => self.remove_push_target(*at),
-            ClientCommand::MarkPushTargetDead { id, reason, at } => {
+            ClientCommand::MarkPushTargetDead {
+                id,
+                reason,
+                since,
+                at,
+            } => {
                 let dead = ClientEvent::PushTargetDead {
                     id: *id,
                     reason: *reason,
                     at: *at,
                 };
-                Ok(self.present(*id).map(|_| dead).into_iter().collect())
+                Ok(self.dies(*id, *since).then_some(dead).into_iter().collect())
             }
             ClientCommand::RecordWake { id, through, at } => {
                 Ok(self.record_wake(*id, *through, *at))
@@ -137,6 +142,7 @@ impl Client {
             code_digest,
             code_expires_at,
             attempts,
+            set_at: _,
         }) = self.push
         else {
             return Err(ClientError::NoPushTargetPending);
@@ -183,6 +189,12 @@ impl Client {
         self.identity
             .zip(self.messaging_key)
             .ok_or(ClientError::NotRegistered)
+    }
+
+    /// True when this is the present target, and what was said about it is newer than it is.
+    fn dies(&self, id: PushTargetId, since: Option<Timestamp>) -> bool {
+        self.present(id)
+            .is_some_and(|push| since.is_none_or(|since| since > push.set_at()))
     }
 
     fn present(&self, id: PushTargetId) -> Option<PushState> {

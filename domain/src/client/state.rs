@@ -20,11 +20,15 @@ pub enum PushState {
         code_expires_at: Timestamp,
         /// How many wrong codes came back.
         attempts: u8,
+        /// When it was registered.
+        set_at: Timestamp,
     },
     /// In use.
     Active {
         /// The registration.
         id: PushTargetId,
+        /// When it was registered.
+        set_at: Timestamp,
     },
 }
 
@@ -33,7 +37,15 @@ impl PushState {
     #[must_use]
     pub const fn id(&self) -> PushTargetId {
         match self {
-            Self::Pending { id, .. } | Self::Active { id } => *id,
+            Self::Pending { id, .. } | Self::Active { id, .. } => *id,
+        }
+    }
+
+    /// When it was registered.
+    #[must_use]
+    pub const fn set_at(&self) -> Timestamp {
+        match self {
+            Self::Pending { set_at, .. } | Self::Active { set_at, .. } => *set_at,
         }
     }
 }
@@ -95,6 +107,7 @@ impl Client {
                 id,
                 code_digest,
                 code_expires_at,
+                at,
                 ..
             } => {
                 self.push = Some(PushState::Pending {
@@ -102,10 +115,12 @@ impl Client {
                     code_digest: *code_digest,
                     code_expires_at: *code_expires_at,
                     attempts: 0,
+                    set_at: *at,
                 });
             }
-            ClientEvent::PushTargetVerified { id, .. } => {
-                self.push = Some(PushState::Active { id: *id });
+            ClientEvent::PushTargetVerified { id, at } => {
+                let set_at = self.push.map_or(*at, |push| push.set_at());
+                self.push = Some(PushState::Active { id: *id, set_at });
             }
             ClientEvent::PushCodeRefused { .. } => {
                 if let Some(PushState::Pending { attempts, .. }) = &mut self.push {

@@ -224,7 +224,10 @@ fn a_push_target_whose_code_came_back_is_used() {
         }]);
     assert_eq!(
         active().state().push(),
-        Some(PushState::Active { id: TARGET })
+        Some(PushState::Active {
+            id: TARGET,
+            set_at: NOON
+        })
     );
 }
 
@@ -308,6 +311,7 @@ fn a_dead_push_target_is_forgotten_with_its_payload() {
         .when(&ClientCommand::MarkPushTargetDead {
             id: TARGET,
             reason,
+            since: None,
             at: NOON,
         })
         .then([ClientEvent::PushTargetDead {
@@ -319,11 +323,35 @@ fn a_dead_push_target_is_forgotten_with_its_payload() {
 }
 
 #[test]
+fn news_that_is_older_than_the_registration_changes_nothing() {
+    let reason = PushDeathReason::Gone;
+    let later = Timestamp::from_millis(NOON.as_millis() + 1);
+    let dead = |since| ClientCommand::MarkPushTargetDead {
+        id: TARGET,
+        reason,
+        since: Some(since),
+        at: later,
+    };
+    for history in [pending, active] {
+        history().when(&dead(NOON)).then_nothing();
+        history()
+            .when(&dead(later))
+            .then([ClientEvent::PushTargetDead {
+                id: TARGET,
+                reason,
+                at: later,
+            }])
+            .closing([TARGET.into()]);
+    }
+}
+
+#[test]
 fn news_of_another_registration_changes_nothing() {
     active()
         .when(&ClientCommand::MarkPushTargetDead {
             id: OTHER_TARGET,
             reason: PushDeathReason::Gone,
+            since: None,
             at: NOON,
         })
         .then_nothing();

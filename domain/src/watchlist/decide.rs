@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::aggregate::Aggregate;
 use crate::event::Event;
-use crate::ids::{PayloadId, WatchId};
-use crate::limits::{ADDRESSES_PER_REQUEST_MAX, EVENTS_PER_COMMAND_MAX, WATCHED_ADDRESSES_MAX};
-use crate::script::Script;
+use crate::ids::{PayloadId, ScriptHash, WatchId};
+use crate::limits::EVENTS_PER_COMMAND_MAX;
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
 
-use super::{Watchlist, WatchlistCommand, WatchlistError, WatchlistEvent};
+use super::{
+    NewWatch, WatchBounds, WatchOptions, Watchlist, WatchlistCommand, WatchlistError,
+    WatchlistEvent,
+};
 
 type Decision = Result<Vec<WatchlistEvent>, WatchlistError>;
 
@@ -30,7 +32,11 @@ impl Aggregate for Watchlist {
 
     fn decide(&self, command: &WatchlistCommand) -> Decision {
         match command {
-            WatchlistCommand::Watch { scripts, at } => self.watch(scripts, *at),
+            WatchlistCommand::Watch {
+                watches,
+                bounds,
+                at,
+            } => self.watch(watches, bounds, *at),
             WatchlistCommand::Unwatch { scripts, at } => self.unwatch(scripts, *at),
             WatchlistCommand::Clear { at } => {
                 let some = self.by_id.keys().take(EVENTS_PER_COMMAND_MAX);
@@ -45,7 +51,9 @@ impl Aggregate for Watchlist {
 
     fn payloads_closed_by(&self, event: &WatchlistEvent) -> Vec<PayloadId> {
         match event {
-            WatchlistEvent::AddressWatched { .. } => Vec::new(),
+            WatchlistEvent::AddressWatched { .. } | WatchlistEvent::WatchOptionsChanged { .. } => {
+                Vec::new()
+            }
             WatchlistEvent::AddressUnwatched { id, .. } => vec![PayloadId::from(*id)],
         }
     }
@@ -57,32 +65,60 @@ impl Aggregate for Watchlist {
 }
 
 impl Watchlist {
-    fn watch(&self, scripts: &[(WatchId, Script)], at: Timestamp) -> Decision {
-        countable(scripts.len())?;
+    fn watch(&self, watches: &[NewWatch], bounds: &WatchBounds, at: Timestamp) -> Decision {
+        countable(watches.len())?;
         let mut named = BTreeSet::new();
-        let events: Vec<_> = scripts
-            .iter()
-            .filter(|(_, script)| !self.by_script.contains_key(script) && named.insert(script))
-            .map(|(id, script)| WatchlistEvent::AddressWatched {
-                id: *id,
-                script: Sealed::Present(script.clone()),
-                at,
-            })
-            .collect();
-        let (watched, added) = (self.len(), events.len());
-        if watched + added > WATCHED_ADDRESSES_MAX {
-            return Err(WatchlistError::Full { watched, added });
+        let mut events = Vec::with_capacity(watches.len());
+        let mut added = 0;
+        for watch in watches {
+            if let Some(birthday) = watch.wish.birthday {
+                birthday.check(bounds, at)?;
+            }
+            let script = watch.target.hash();
+            if !named.insert(script) {
+                continue;
+            }
+            let known = self.by_script.get(&script);
+            let before = known.map_or_else(WatchOptions::default, |entry| entry.options);
+            let options = watch.wish.applied_to(before);
+            match known {
+                None => {
+                    added += 1;
+                    events.push(WatchlistEvent::AddressWatched {
+                        id: watch.id,
+                        target: Sealed::Present(watch.target.clone()),
+                        options,
+                        at,
+                    });
+                }
+                Some(entry) if options != before => {
+                    events.push(WatchlistEvent::WatchOptionsChanged {
+                        id: entry.id,
+                        options,
+                        at,
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        let (watched, max) = (self.len(), bounds.list_max);
+        if added > 0 && watched + added > max {
+            return Err(WatchlistError::Full {
+                watched,
+                added,
+                max,
+            });
         }
         Ok(events)
     }
 
-    fn unwatch(&self, scripts: &[Script], at: Timestamp) -> Decision {
+    fn unwatch(&self, scripts: &[ScriptHash], at: Timestamp) -> Decision {
         countable(scripts.len())?;
         let mut named = BTreeSet::new();
         let mut ids = Vec::with_capacity(scripts.len());
         for script in scripts {
-            let id = self.by_script.get(script);
-            let id = id.copied().ok_or(WatchlistError::NotWatched)?;
+            let entry = self.by_script.get(script);
+            let id = entry.ok_or(WatchlistError::NotWatched)?.id;
             if named.insert(id) {
                 ids.push(id);
             }
@@ -98,7 +134,7 @@ fn unwatched(ids: impl IntoIterator<Item = WatchId>, at: Timestamp) -> Vec<Watch
 }
 
 fn countable(actual: usize) -> Result<(), WatchlistError> {
-    if (1..=ADDRESSES_PER_REQUEST_MAX).contains(&actual) {
+    if (1..=EVENTS_PER_COMMAND_MAX).contains(&actual) {
         Ok(())
     } else {
         Err(WatchlistError::Count { actual })

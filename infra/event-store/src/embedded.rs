@@ -11,12 +11,13 @@
 //!
 //! - `data_folder`: format, lock, making a new folder.
 //! - `record`, `frame`, `segment`: the form of an event, of a batch, of a file.
-//! - `writer`: the one thread that writes.
+//! - `writer`, `gathering`: the one thread that writes, and when it begins a batch.
 //! - `index`, `stream_key`, `stream_history`, `recent`: where events are.
 //! - `index_file`, `index_folder`, `full_segment`: the same of a full segment, as a file.
 //! - `reader`, `window`: reading events there.
 //! - `recovery`, `loading`, `scan`, `last_segment`, `clean_mark`: what happens when the log is opened.
-//! - [`verify`], [`statistics`]: reading all of it with tools, by way of `walk`.
+//! - [`verify`], [`statistics`]: reading all of it with tools, by way of `walk`, `side_by_side` and
+//!   `by_name`.
 //! - [`backup`], [`restore`]: a copy through one position, and a data folder made of it.
 //!
 //! # Architecture invariants
@@ -55,10 +56,12 @@ use crate::payload_store::{blob_segment, seal};
 pub use crate::storage::OpenError;
 
 pub mod backup;
+mod by_name;
 mod clean_mark;
 pub(crate) mod data_folder;
 pub(crate) mod frame;
 mod full_segment;
+mod gathering;
 mod index;
 mod index_file;
 mod index_folder;
@@ -73,6 +76,7 @@ mod recovery;
 pub mod restore;
 mod scan;
 mod segment;
+mod side_by_side;
 pub mod statistics;
 mod stream_history;
 pub(crate) mod stream_key;

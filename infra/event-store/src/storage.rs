@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ pub(crate) mod file_preparer;
 mod replace_file;
 pub(crate) mod sync_thread;
 
+pub(crate) use self::replace_file::is_unfinished;
 pub use self::replace_file::replace_file;
 
 /// Why a data folder cannot be opened.
@@ -108,7 +109,7 @@ pub trait Storage: Send + Sync + 'static {
     fn create_folder(&self, path: &Path) -> io::Result<()>;
     /// The paths in a folder, sorted.
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
-    /// Makes a new, empty file, or empties an old one.
+    /// Makes a new, empty file, readable by its owner only, or empties an old one.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>>;
     /// Opens an existing file.
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn StorageFile>>;
@@ -164,6 +165,7 @@ impl Storage for Disk {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(0o600)
             .open(path)?;
         Ok(Arc::new(file))
     }

@@ -18,7 +18,7 @@
 //! looked up before the next append to its stream.
 //!
 //! - `connection_string`, `connection`: where the cluster is, and a client that recovers.
-//! - `append`, `batch_session`, `stream_ends`: appending fast, and exactly once.
+//! - `append`, `batch_session`, `stream_ends`, `finished_anyway`: appending fast, and exactly once.
 //! - `reads`, `follow`, `subscription_guard`: reading, and following without end.
 //! - `payloads_in_line`: the table above.
 //! - `identity`: which log the cluster holds.
@@ -46,6 +46,7 @@ mod connection;
 mod connection_string;
 mod convert;
 mod failure;
+mod finished_anyway;
 mod follow;
 mod identity;
 mod payloads_in_line;
@@ -59,6 +60,7 @@ pub use self::connection_string::{ConnectionString, ConnectionStringError, hide_
 
 use self::batch_session::BatchSessions;
 use self::connection::Connection;
+use self::finished_anyway::FinishedAnyway;
 use self::payloads_in_line::PayloadsInLine;
 use self::reads::From;
 use self::stream_ends::StreamEnds;
@@ -254,14 +256,8 @@ impl EventStore for EventStoreDb {
         erase: Vec<PayloadId>,
     ) -> Result<Appended, LogError> {
         let (log, stream) = (Arc::clone(&self.inner), stream.clone());
-        // In a task of its own: a caller that goes away must not leave half an append behind.
-        let append =
-            tokio::spawn(async move { log.append(&stream, expected, events, erase).await });
-        append.await.unwrap_or_else(|_| {
-            Err(LogError::Unknown {
-                reason: "the task of the append has ended".to_owned(),
-            })
-        })
+        // A caller that goes away must not leave half an append behind.
+        FinishedAnyway::new(async move { log.append(&stream, expected, events, erase).await }).await
     }
 
     async fn read_stream(

@@ -7,6 +7,11 @@ use super::workload::Load;
 
 /// The most writers, so that a slip of the finger does not take all memory.
 const WRITERS_MAX: u64 = 4_096;
+/// The most events that are read: 70 GB of them.
+const EVENTS_MAX: u64 = 100_000_000;
+/// How many events are read unless it is said, in earnest and to try.
+const EVENTS: u64 = 1_000_000;
+const EVENTS_QUICK: u64 = 100_000;
 /// The longest round, so that the time of every answer can be kept.
 const SECONDS_MAX: f64 = 60.0;
 
@@ -31,6 +36,13 @@ pub struct BenchArguments {
     /// One round of 0.5 s a case: to see that it works, not to quote.
     #[arg(long)]
     quick: bool,
+    /// How many events the log has that is opened and read, in streams of 256: 1,000,000, or 100,000
+    /// with --quick. Each takes about 700 bytes of the disk.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=EVENTS_MAX))]
+    events: Option<u64>,
+    /// Only open and read; leave out everything about appending.
+    #[arg(long)]
+    only_reads: bool,
     /// An empty or absent folder on the disk to be measured. It is left as it was found.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -62,6 +74,19 @@ impl BenchArguments {
     #[must_use]
     pub fn rounds(&self) -> usize {
         if self.quick { 1 } else { self.rounds as usize }
+    }
+
+    /// How many events the log has that is opened and read.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        let default = if self.quick { EVENTS_QUICK } else { EVENTS };
+        self.events.unwrap_or(default)
+    }
+
+    /// Whether nothing is measured but opening and reading.
+    #[must_use]
+    pub fn only_reads(&self) -> bool {
+        self.only_reads
     }
 
     /// One to try, not to quote.

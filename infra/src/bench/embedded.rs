@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use satpost_commands::ports::{Expected, LogError};
 use satpost_domain::{EventId, PayloadId, Revision, StreamId};
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
-use satpost_event_store::{EventStore as _, NewStoredEvent};
+use satpost_event_store::{EventStore, NewStoredEvent};
 
 use super::BenchError;
 use super::contender::{Answer, Contender, Running, Writer};
@@ -108,7 +108,7 @@ struct RunningEmbedded {
 #[async_trait]
 impl Running for RunningEmbedded {
     async fn writer(&self) -> Result<Box<dyn Writer>, BenchError> {
-        let store = Arc::clone(&self.store);
+        let store: Arc<dyn EventStore> = Arc::clone(&self.store) as _;
         Ok(Box::new(StoreWriter::new(store, self.payloads)))
     }
 
@@ -121,16 +121,16 @@ impl Running for RunningEmbedded {
     }
 }
 
-/// Appends to the embedded log.
+/// Appends to a log.
 pub(super) struct StoreWriter {
-    store: Arc<EmbeddedEventStore>,
+    store: Arc<dyn EventStore>,
     stream: Option<StreamId>,
     payloads: bool,
     last_payload: Option<PayloadId>,
 }
 
 impl StoreWriter {
-    pub(super) fn new(store: Arc<EmbeddedEventStore>, payloads: bool) -> Self {
+    pub(super) fn new(store: Arc<dyn EventStore>, payloads: bool) -> Self {
         Self {
             store,
             stream: None,

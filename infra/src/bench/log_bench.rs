@@ -1,5 +1,5 @@
 //! Everything about the event log in one run: appends against others and against the disk, files
-//! that fill up, conflicts, payloads, a kill, opening and reading.
+//! that fill up, conflicts, payloads, the protocol, a kill, erasures, opening and reading.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,8 +11,9 @@ use super::contender::Contender;
 use super::contest::{self, Entry, Summary, case};
 use super::embedded::Embedded;
 use super::naive::{RawSync, SyncEach};
+use super::over_grpc::OverGrpc;
 use super::report::{Report, Steps};
-use super::{BenchError, reads, recovery};
+use super::{BenchError, erasure, reads, recovery};
 
 /// Files of this size fill up several times a second.
 const SMALL_SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
@@ -20,6 +21,8 @@ const SMALL_SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 const STALE_PERCENT: u64 = 1;
 /// How many writers the cases have that are not about the number of writers.
 const WRITERS_OF_SPECIAL_CASES: usize = 64;
+/// How many writers append by way of the adapter.
+const WRITERS_OVER_GRPC: [usize; 2] = [1, 16];
 /// How long a process is under load before it is killed.
 const LIFE: Duration = Duration::from_secs(2);
 
@@ -47,14 +50,18 @@ impl LogBench<'_> {
 
     async fn measure(&self, folder: &mut BenchFolder) -> Result<Report, BenchError> {
         let rounds = self.arguments.rounds();
-        let (kills, events) = if self.arguments.quick() {
-            (1, 100_000)
-        } else {
-            (rounds, 1_000_000)
-        };
+        let events = self.arguments.events();
+        if self.arguments.only_reads() {
+            let steps = Steps::new(2 * (1 + rounds) as u64);
+            let mut report = Report::new("log", self.arguments.json());
+            reads::run(events, rounds, folder, &steps, &mut report).await?;
+            return Ok(report);
+        }
+        let kills = if self.arguments.quick() { 1 } else { rounds };
         let contenders = Contenders::default();
         let entries = self.entries(&contenders);
-        let steps = Steps::new((entries.len() * rounds + kills + 1 + rounds) as u64);
+        let steps =
+            Steps::new((entries.len() * rounds + kills + 2 * rounds + 2 * (1 + rounds)) as u64);
         let summaries = contest::run(&entries, rounds, folder, &steps).await?;
         let mut report = Report::new("log", self.arguments.json());
         for summary in &summaries {
@@ -67,6 +74,8 @@ impl LogBench<'_> {
             LIFE
         };
         recovery::run(self.child, kills, life, folder, &steps, &mut report).await?;
+        let time = self.arguments.load(1).time;
+        erasure::run(rounds, time, folder, &steps, &mut report).await?;
         reads::run(events, rounds, folder, &steps, &mut report).await?;
         Ok(report)
     }
@@ -87,6 +96,10 @@ impl LogBench<'_> {
         stale.load.stale_percent = STALE_PERCENT;
         stale.case = self.stale_case(contenders);
         entries.push(stale);
+        for writers in WRITERS_OVER_GRPC {
+            let load = self.arguments.load(writers);
+            entries.push(Entry::new(&contenders.over_grpc, load));
+        }
         entries
     }
 
@@ -139,6 +152,7 @@ struct Contenders {
     ours: Embedded,
     rolls: Embedded,
     payloads: Embedded,
+    over_grpc: OverGrpc,
 }
 
 impl Default for Contenders {
@@ -149,6 +163,7 @@ impl Default for Contenders {
             ours: Embedded::new(),
             rolls: Embedded::with_segments_of(SMALL_SEGMENT_BYTES),
             payloads: Embedded::with_payloads(),
+            over_grpc: OverGrpc,
         }
     }
 }

@@ -34,8 +34,12 @@ impl Contender for RawSync {
     }
 }
 
+fn new_file(path: &Path) -> Result<File, BenchError> {
+    File::create_new(path).map_err(BenchError::io("make", path))
+}
+
 fn prepared(path: &Path) -> Result<File, BenchError> {
-    let file = File::create_new(path).map_err(BenchError::io("make", path))?;
+    let file = new_file(path)?;
     let zeros = vec![0; PREPARED_BYTES as usize];
     file.write_all_at(&zeros, 0)
         .and_then(|()| file.sync_all())
@@ -97,8 +101,7 @@ impl Contender for SyncEach {
     }
 
     async fn start(&self, folder: &Path) -> Result<Box<dyn Running>, BenchError> {
-        let path = folder.join("log");
-        let file = File::create_new(&path).map_err(BenchError::io("make", &path))?;
+        let file = new_file(&folder.join("log"))?;
         let (queue, requests) = channel();
         let syncs = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&syncs);

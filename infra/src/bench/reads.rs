@@ -12,12 +12,12 @@ use satpost_event_store::{EventStore as _, Filter, StoredItem};
 use tokio::task::JoinSet;
 
 use super::BenchError;
-use super::bench_folder::BenchFolder;
+use super::bench_folder::{self, BenchFolder};
 use super::contest::median;
 use super::embedded::{blocking, event};
 use super::report::{Report, Steps};
 use super::sweeps::Sweeps;
-use super::workload::{Random, stream_name};
+use super::workload::{BODY_BYTES, Random, stream_name};
 
 /// How many events each stream has.
 const EVENTS_PER_STREAM: u64 = 256;
@@ -26,8 +26,12 @@ const WRITERS: u64 = 16;
 /// How many events a page has.
 const PAGE: usize = 1_024;
 
-/// Makes a log of about `events` events and reads it `rounds` times in every way. What is read is
-/// in the page cache: a disk that has to be waited for is not measured.
+/// The bodies of a log of small events: about what the events of a wallet server have.
+const SMALL_BODY_BYTES: usize = 64;
+
+/// Makes a log of about `events` events and reads it `rounds` times in every way, then the same with
+/// small events. What is read is in the page cache: a disk that has to be waited for is not
+/// measured.
 ///
 /// # Errors
 /// When the log fails.
@@ -38,38 +42,75 @@ pub async fn run(
     steps: &Steps,
     report: &mut Report,
 ) -> Result<(), BenchError> {
-    steps.begin(&format!("writing {events} events to be read"));
-    let run = folder.fresh()?;
-    let written = write(&run, events).await? as f64;
-    steps.done();
-    let (mut seen, mut sweeps) = (Times::default(), Sweeps::default());
-    for round in 1..=rounds {
-        steps.begin(&format!("opening and reading, {round} of {rounds}"));
-        seen.open.push(opened(&run).await?.0);
-        if remove_index_files(&run)? > 0 {
-            seen.open_without_index.push(opened(&run).await?.0);
-        }
-        let store = opened(&run).await?.1;
-        seen.scan.push(written / scan(&store).await?);
-        seen.follow.push(written / follow(&store).await?);
-        blocking(move || drop(store)).await?;
-        sweeps.measure(&run).await?;
+    let run = Log {
+        events,
+        rounds,
+        body_bytes: BODY_BYTES,
+        name: "events",
+    };
+    run.measure(folder, steps, report).await?;
+    let run = Log {
+        body_bytes: SMALL_BODY_BYTES,
+        name: "events of 64 bytes",
+        ..run
+    };
+    run.measure(folder, steps, report).await
+}
+
+/// A log to be made and read.
+struct Log {
+    events: u64,
+    rounds: usize,
+    body_bytes: usize,
+    name: &'static str,
+}
+
+impl Log {
+    async fn measure(
+        &self,
+        folder: &mut BenchFolder,
+        steps: &Steps,
+        report: &mut Report,
+    ) -> Result<(), BenchError> {
+        let Self {
+            events,
+            rounds,
+            body_bytes,
+            name,
+        } = *self;
+        steps.begin(&format!("writing {events} {name} to be read"));
+        let run = folder.fresh()?;
+        let written = write(&run, events, body_bytes).await? as f64;
         steps.done();
+        let (mut seen, mut sweeps) = (Times::default(), Sweeps::default());
+        for round in 1..=rounds {
+            steps.begin(&format!("opening and reading, {round} of {rounds}"));
+            seen.open.push(opened(&run).await?.0);
+            if remove_index_files(&run)? > 0 {
+                seen.open_without_index.push(opened(&run).await?.0);
+            }
+            let store = opened(&run).await?.1;
+            seen.scan.push(written / scan(&store).await?);
+            seen.follow.push(written / follow(&store).await?);
+            blocking(move || drop(store)).await?;
+            sweeps.measure(&run).await?;
+            steps.done();
+        }
+        let case = format!("a log of {written} {name}");
+        let open = median(seen.open);
+        report.figure(&case, "open", open * 1e3, "ms");
+        report.figure(&case, "open", written / open, "events/s");
+        if !seen.open_without_index.is_empty() {
+            let without = median(seen.open_without_index);
+            let (metric, baseline) = ("open without index files", open * 1e3);
+            report.compared(&case, metric, without * 1e3, "ms", baseline);
+            report.figure(&case, "index files made", written / without, "events/s");
+        }
+        report.figure(&case, "read in pages", median(seen.scan), "events/s");
+        report.figure(&case, "follow", median(seen.follow), "events/s");
+        sweeps.tell(&case, written, report);
+        bench_folder::discard(&run)
     }
-    let case = format!("a log of {written} events");
-    let open = median(seen.open);
-    report.figure(&case, "open", open * 1e3, "ms");
-    report.figure(&case, "open", written / open, "events/s");
-    if !seen.open_without_index.is_empty() {
-        let without = median(seen.open_without_index);
-        let (metric, baseline) = ("open without index files", open * 1e3);
-        report.compared(&case, metric, without * 1e3, "ms", baseline);
-        report.figure(&case, "index files made", written / without, "events/s");
-    }
-    report.figure(&case, "read in pages", median(seen.scan), "events/s");
-    report.figure(&case, "follow", median(seen.follow), "events/s");
-    sweeps.tell(&case, report);
-    Ok(())
 }
 
 /// Seconds, and events a second.
@@ -106,7 +147,7 @@ fn remove_index_files(folder: &Path) -> Result<usize, BenchError> {
 }
 
 /// Fills a log, many events an append; how many there are.
-async fn write(folder: &Path, events: u64) -> Result<u64, BenchError> {
+async fn write(folder: &Path, events: u64, body_bytes: usize) -> Result<u64, BenchError> {
     let (_, store) = opened(folder).await?;
     let streams = events.div_ceil(EVENTS_PER_STREAM);
     let mut tasks = JoinSet::new();
@@ -114,7 +155,7 @@ async fn write(folder: &Path, events: u64) -> Result<u64, BenchError> {
         let store = Arc::clone(&store);
         tasks.spawn(async move {
             for stream in (writer..streams).step_by(WRITERS as usize) {
-                write_stream(&store, stream as usize).await?;
+                write_stream(&store, stream as usize, body_bytes).await?;
             }
             Ok::<_, BenchError>(())
         });
@@ -126,12 +167,20 @@ async fn write(folder: &Path, events: u64) -> Result<u64, BenchError> {
     Ok(streams * EVENTS_PER_STREAM)
 }
 
-async fn write_stream(store: &EmbeddedEventStore, number: usize) -> Result<(), BenchError> {
+async fn write_stream(
+    store: &EmbeddedEventStore,
+    number: usize,
+    body_bytes: usize,
+) -> Result<(), BenchError> {
     let stream: StreamId = stream_name(number)
         .parse()
         .map_err(BenchError::of("satpost"))?;
     let mut random = Random::new(1, number);
-    let events = (0..EVENTS_PER_STREAM).map(|_| event(random.id(), random.body()));
+    let events = (0..EVENTS_PER_STREAM).map(|_| {
+        let mut body = random.body();
+        body.truncate(body_bytes);
+        event(random.id(), body)
+    });
     let (events, none) = (events.collect(), Vec::new());
     store
         .append(&stream, Expected::NoStream, events, none)

@@ -159,7 +159,7 @@ pub async fn load(folder: &Path) -> Result<(), BenchError> {
     let store = Arc::new(blocking(move || EmbeddedEventStore::open(&options)).await??);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..WRITERS {
-        let writer = StoreWriter::new(Arc::clone(&store), false);
+        let writer = StoreWriter::new(Arc::clone(&store) as _, false);
         tasks.spawn(append_and_note(writer, number, Arc::clone(&notes)));
     }
     match tasks.join_next().await {

@@ -26,6 +26,8 @@ pub(super) struct Sweeps {
     hash: Vec<f64>,
     statistics: Vec<f64>,
     checksum: Vec<f64>,
+    /// How many bytes all segments have.
+    bytes: f64,
 }
 
 impl Sweeps {
@@ -39,9 +41,10 @@ impl Sweeps {
         };
         self.hash
             .push(rate(&log, threads, Sum::Hash).await??.rate());
-        let plain = rate(&log, 1, Sum::Checksum).await??;
+        let plain = rate(&log, threads, Sum::Checksum).await??;
         self.checksum.push(plain.rate());
         let bytes = plain.bytes as f64;
+        self.bytes = bytes;
         self.verify
             .push(bytes / blocking(move || verified(&options)).await??);
         let folder = folder.to_owned();
@@ -51,14 +54,17 @@ impl Sweeps {
     }
 
     /// Says how fast it was.
-    pub(super) fn tell(self, case: &str, report: &mut Report) {
+    pub(super) fn tell(self, case: &str, events: f64, report: &mut Report) {
+        let (verify, statistics) = (median(self.verify.clone()), median(self.statistics.clone()));
         let giga = |rates| median(rates) / 1e9;
         let (hash, checksum) = (giga(self.hash), giga(self.checksum));
         report.figure(case, "SHA-256 alone", hash, "GB/s");
-        report.compared(case, "verify", giga(self.verify), "GB/s", hash);
+        report.compared(case, "verify", verify / 1e9, "GB/s", hash);
         report.figure(case, "CRC-32C alone", checksum, "GB/s");
-        let statistics = giga(self.statistics);
-        report.compared(case, "statistics", statistics, "GB/s", checksum);
+        report.compared(case, "statistics", statistics / 1e9, "GB/s", checksum);
+        let per_event = self.bytes / events;
+        report.figure(case, "verify", verify / per_event, "events/s");
+        report.figure(case, "statistics", statistics / per_event, "events/s");
     }
 }
 

@@ -7,9 +7,6 @@ use satpost_domain::network::Network;
 use super::convert;
 use super::rpc::{NodeInfo, NodeRpc, Publication, RpcError};
 
-/// The oldest version that is known to announce everything that is relied on: Bitcoin Core 27.0.
-const VERSION_MIN: u64 = 270_000;
-
 /// Why a node is not followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
@@ -24,12 +21,6 @@ pub enum Unfit {
         /// The network of the node, in its words.
         found: String,
     },
-    /// It announces no changes of its mempool. It can be asked once a second instead.
-    #[error(
-        "the node does not publish the `sequence` topic; start it with \
-         -zmqpubsequence=<address> -zmqpubsequencehwm=0"
-    )]
-    NoSequence,
     /// It still fetches the chain for the first time.
     #[error("the node has {blocks} of {headers} blocks and is still fetching")]
     Behind {
@@ -40,17 +31,47 @@ pub enum Unfit {
     },
 }
 
+/// Whether everything that the node announces of its mempool and its blocks reaches a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedQuality {
+    /// It does, as long as the connection stands.
+    Complete,
+    /// The node drops announcements when many wait. What is lost is found by asking it, so it is
+    /// asked all the time.
+    Lossy,
+    /// The node announces nothing.
+    Absent,
+}
+
+/// Tells it by what the node says that it publishes. The limit of waiting messages is one for each
+/// address: topics that share one also share the limit, which is then that of any of them.
+#[must_use]
+pub fn feed_quality(publications: &[Publication]) -> FeedQuality {
+    let Some(sequence) = publication(publications, "pubsequence") else {
+        return FeedQuality::Absent;
+    };
+    let mut beside = publications
+        .iter()
+        .filter(|other| other.address == sequence.address);
+    if beside.any(|topic| topic.high_water_mark != 0) {
+        FeedQuality::Lossy
+    } else {
+        FeedQuality::Complete
+    }
+}
+
 /// The hash of block 0 of a network.
 #[must_use]
 pub fn genesis(network: Network) -> BlockHash {
     convert::block_hash(genesis_block(convert::network(network)).block_hash())
 }
 
-/// Looks whether the node can be followed, and says in the log what could be better.
+/// Looks whether the node can be followed, and whether its announcements are enough. What could be
+/// better about it says the doctor.
 ///
 /// # Errors
 /// [`Unfit`].
-pub async fn check(rpc: &dyn NodeRpc, network: Network) -> Result<NodeInfo, Unfit> {
+pub async fn check(rpc: &dyn NodeRpc, network: Network) -> Result<(NodeInfo, FeedQuality), Unfit> {
     let info = rpc.info().await?;
     if rpc.block_hash(0).await? != Some(genesis(network)) {
         return Err(Unfit::WrongNetwork {
@@ -65,68 +86,21 @@ pub async fn check(rpc: &dyn NodeRpc, network: Network) -> Result<NodeInfo, Unfi
             headers: info.headers,
         });
     }
-    let publications = rpc.publications().await?;
-    let Some(sequence) = publication(&publications, "pubsequence") else {
-        return Err(Unfit::NoSequence);
-    };
-    for advice in advice(&info, sequence, &publications) {
-        tracing::warn!(node.version = info.version, "{advice}");
-    }
-    Ok(info)
+    let quality = feed_quality(&rpc.publications().await?);
+    Ok((info, quality))
 }
 
-fn publication<'a>(publications: &'a [Publication], topic: &str) -> Option<&'a Publication> {
+/// What the node says about one topic.
+pub(super) fn publication<'a>(
+    publications: &'a [Publication],
+    topic: &str,
+) -> Option<&'a Publication> {
     publications.iter().find(|found| found.topic == topic)
-}
-
-/// What the operator should change; none of it makes the watcher miss anything for good.
-fn advice(info: &NodeInfo, sequence: &Publication, all: &[Publication]) -> Vec<String> {
-    let mut advice = Vec::new();
-    if info.version < VERSION_MIN {
-        advice.push(format!(
-            "the node's version {} is older than {VERSION_MIN}, the oldest that is tested",
-            info.version
-        ));
-    }
-    let rawtx = publication(all, "pubrawtx");
-    for topic in std::iter::once(sequence).chain(rawtx) {
-        if topic.high_water_mark != 0 {
-            advice.push(format!(
-                "the node drops {topic} notifications when {limit} wait, fewer than one full block \
-                 causes; set -zmq{topic}hwm=0",
-                topic = topic.topic,
-                limit = topic.high_water_mark
-            ));
-        }
-    }
-    let shared = all
-        .iter()
-        .any(|other| other.topic != sequence.topic && other.address == sequence.address);
-    if shared {
-        advice.push(format!(
-            "the node publishes other topics at {} too, which delay `sequence`; give it an address \
-             of its own",
-            sequence.address
-        ));
-    }
-    advice
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn info(version: u64) -> NodeInfo {
-        NodeInfo {
-            network: "regtest".to_owned(),
-            version,
-            subversion: "/Satoshi:29.4.0/".to_owned(),
-            blocks: 1,
-            headers: 1,
-            initial_download: false,
-            uptime_secs: 1,
-        }
-    }
 
     fn topic(topic: &str, address: &str, high_water_mark: u64) -> Publication {
         Publication {
@@ -137,22 +111,20 @@ mod tests {
     }
 
     #[test]
-    fn has_no_advice_for_a_good_node() {
-        let all = [
-            topic("pubsequence", "tcp://127.0.0.1:1", 0),
-            topic("pubrawtx", "tcp://127.0.0.1:2", 0),
-        ];
-        assert_eq!(advice(&info(290_400), &all[0], &all), Vec::<String>::new());
-    }
-
-    #[test]
-    fn names_what_loses_or_delays_notifications() {
-        let all = [
-            topic("pubsequence", "tcp://127.0.0.1:1", 1000),
-            topic("pubrawtx", "tcp://127.0.0.1:1", 1000),
-        ];
-        let advice = advice(&info(220_000), &all[0], &all);
-        assert_eq!(advice.len(), 4, "{advice:?}");
+    fn a_feed_is_complete_when_nothing_limits_its_address() {
+        let sequence = topic("pubsequence", "tcp://127.0.0.1:1", 0);
+        let apart = topic("pubrawtx", "tcp://127.0.0.1:2", 1000);
+        let beside = topic("pubrawtx", "tcp://127.0.0.1:1", 1000);
+        let limited = topic("pubsequence", "tcp://127.0.0.1:1", 1000);
+        for (topics, quality) in [
+            (vec![sequence.clone()], FeedQuality::Complete),
+            (vec![apart.clone(), sequence.clone()], FeedQuality::Complete),
+            (vec![beside, sequence], FeedQuality::Lossy),
+            (vec![limited], FeedQuality::Lossy),
+            (vec![apart], FeedQuality::Absent),
+        ] {
+            assert_eq!(feed_quality(&topics), quality, "{topics:?}");
+        }
     }
 
     #[test]

@@ -1,27 +1,41 @@
-//! The adapter over the JSON-RPC interface of Bitcoin Core and its kin.
+//! The adapter over the JSON-RPC interface of Bitcoin Core and its kin, and over its REST interface
+//! for whole blocks.
 //!
 //! `bitcoincore-rpc` blocks, so every call runs on a blocking thread. Its typed methods follow old
 //! versions of the node; the calls here decode only the fields that are used.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bitcoin::consensus::encode::deserialize_hex;
+use bitcoin::consensus::encode::{deserialize, deserialize_hex};
 use bitcoin::{Block, Transaction};
 use bitcoincore_rpc::jsonrpc::{self, simple_http};
 use bitcoincore_rpc::{Client, RpcApi as _};
+use bytes::Bytes;
 use satpost_domain::ids::{BlockHash, Txid};
-use satpost_domain::limits::{NODE_BODIES_PER_CALL_MAX, NODE_CALL_MAX};
+use satpost_domain::limits::{
+    NODE_BODIES_PER_CALL_MAX, NODE_CALL_MAX, NODE_HASHES_PER_CALL_MAX, NODE_SCAN_MAX,
+};
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::NodeAuth;
-use super::rpc::{MempoolSnapshot, NodeInfo, NodeRpc, Publication, RpcError};
+use super::rpc::{
+    MempoolSnapshot, NodeInfo, NodeRpc, NodeSettings, Publication, RawBlock, RpcError,
+};
+use super::scanner::Header;
+
+use rest::Rest;
 
 mod answers;
+mod batch;
+mod history;
+mod rest;
 
 /// RPC error codes, see `src/rpc/protocol.h` of Bitcoin Core.
+const NOT_AVAILABLE: i32 = -1;
 const NOT_FOUND: i32 = -5;
 const OUT_OF_RANGE: i32 = -8;
 const WARMING_UP: i32 = -28;
@@ -37,17 +51,32 @@ struct Inner {
     auth: NodeAuth,
     /// The connection; dropped when the login fails, so that the cookie is read again.
     client: Mutex<Option<Arc<Client>>>,
+    rest: Rest,
+    /// How long one call may take.
+    patience: Duration,
 }
 
 impl CoreRpc {
     /// Prepares the connection; nothing is sent yet.
     #[must_use]
     pub fn new(url: String, auth: NodeAuth) -> Self {
+        Self::with_patience(url, auth, NODE_CALL_MAX)
+    }
+
+    /// The same for calls that may take longer: scans of filters and of all unspent outputs.
+    #[must_use]
+    pub fn for_history(url: String, auth: NodeAuth) -> Self {
+        Self::with_patience(url, auth, NODE_SCAN_MAX)
+    }
+
+    fn with_patience(url: String, auth: NodeAuth, patience: Duration) -> Self {
         Self {
             inner: Arc::new(Inner {
+                rest: Rest::new(&url),
                 url,
                 auth,
                 client: Mutex::new(None),
+                patience,
             }),
         }
     }
@@ -110,7 +139,7 @@ impl Inner {
         }
         let (user, password) = self.credentials()?;
         let transport = simple_http::Builder::new()
-            .timeout(NODE_CALL_MAX)
+            .timeout(self.patience)
             .url(&self.url)
             .map_err(|error| self.unreachable(&error))?
             .auth(user, Some(password))
@@ -175,37 +204,41 @@ impl Inner {
 
     fn transactions(&self, txids: &[Txid]) -> Result<Vec<Option<Transaction>>, RpcError> {
         const METHOD: &str = "getrawtransaction";
-        let parameters: Vec<_> = txids
-            .iter()
-            .map(|txid| jsonrpc::arg(json!([txid, false])))
-            .collect();
-        let answers = self.with_client(METHOD, |client| {
-            let client = client.get_jsonrpc_client();
-            let requests: Vec<_> = parameters
-                .iter()
-                .map(|parameters| client.build_request(METHOD, Some(parameters)))
-                .collect();
-            client.send_batch(&requests).map_err(Into::into)
-        })?;
+        let parameters: Vec<Value> = txids.iter().map(|txid| json!([txid, false])).collect();
+        let answers = self.batch::<String>(METHOD, &parameters)?.into_iter();
         answers
-            .into_iter()
-            .map(|answer| {
-                let answer = answer.map(|answer| answer.result::<String>());
-                let hex = match answer {
-                    Some(Ok(hex)) => hex,
-                    Some(Err(error)) => {
-                        return not_found(Err(self.explain(METHOD, error.into())), NOT_FOUND);
-                    }
-                    None => {
-                        return Err(RpcError::Unexpected {
-                            method: METHOD,
-                            reason: "an answer is missing in a batch".to_owned(),
-                        });
-                    }
-                };
-                decode(METHOD, &hex).map(Some)
+            .map(|answer| match not_found(answer, NOT_FOUND)? {
+                Some(hex) => decode(METHOD, &hex).map(Some),
+                None => Ok(None),
             })
             .collect()
+    }
+
+    fn block_hashes(&self, height: u32, count: u32) -> Result<Vec<BlockHash>, RpcError> {
+        let heights = (height..).take(count as usize);
+        let parameters: Vec<Value> = heights.map(|height| json!([height])).collect();
+        let answers = self.batch("getblockhash", &parameters)?.into_iter();
+        answers
+            .map_while(|answer| not_found(answer, OUT_OF_RANGE).transpose())
+            .collect()
+    }
+
+    /// A block over JSON-RPC.
+    fn block_bytes(&self, hash: BlockHash) -> Result<Bytes, RpcError> {
+        const METHOD: &str = "getblock";
+        let hex: String = match self.call(METHOD, &[json!(hash), json!(0)]) {
+            Err(RpcError::Refused {
+                code: NOT_FOUND | NOT_AVAILABLE,
+                message: reason,
+                ..
+            }) => return Err(RpcError::NoBlock { hash, reason }),
+            answer => answer?,
+        };
+        let bytes = hex::decode(hex).map_err(|error| RpcError::Unexpected {
+            method: METHOD,
+            reason: error.to_string(),
+        })?;
+        Ok(bytes.into())
     }
 }
 
@@ -262,6 +295,22 @@ impl NodeRpc for CoreRpc {
         Ok(found.into_iter().map(Into::into).collect())
     }
 
+    async fn settings(&self) -> Result<NodeSettings, RpcError> {
+        let pruning: answers::Pruning = self.call("getblockchaininfo", vec![]).await?;
+        let indexes: answers::Indexes = self.call("getindexinfo", vec![]).await?;
+        // Every node knows this block, and a route that is there says so even when it was pruned.
+        let genesis = self.call("getblockhash", vec![json!(0)]).await?;
+        let rest = &self.inner.rest;
+        Ok(NodeSettings {
+            pruned_below: pruning
+                .pruned
+                .then_some(pruning.pruneheight.unwrap_or_default()),
+            filters_to: indexes.filters.map(|index| index.best_block_height),
+            rest: rest.serves_blocks(genesis).await?,
+            spent_outputs: rest.serves_spent_outputs(genesis).await?,
+        })
+    }
+
     async fn best_block(&self) -> Result<BlockHash, RpcError> {
         self.call("getbestblockhash", vec![]).await
     }
@@ -277,14 +326,38 @@ impl NodeRpc for CoreRpc {
         Ok(header.is_some_and(|header| header.confirmations >= 0))
     }
 
-    // The REST interface hands out blocks about six times faster; it takes this place when
-    // history is read in bulk.
+    async fn block_hashes(&self, height: u32, count: u32) -> Result<Vec<BlockHash>, RpcError> {
+        let count = count.min(NODE_HASHES_PER_CALL_MAX);
+        self.blocking(move |inner| inner.block_hashes(height, count))
+            .await
+    }
+
     async fn block(&self, hash: BlockHash) -> Result<Block, RpcError> {
         self.blocking(move |inner| {
-            let hex: String = inner.call("getblock", &[json!(hash), json!(0)])?;
-            decode("getblock", &hex)
+            let bytes = inner.block_bytes(hash)?;
+            deserialize(&bytes).map_err(|error| RpcError::Unexpected {
+                method: "getblock",
+                reason: error.to_string(),
+            })
         })
         .await
+    }
+
+    async fn raw_block(&self, hash: BlockHash) -> Result<RawBlock, RpcError> {
+        let rest = &self.inner.rest;
+        let (block, spent) = tokio::join!(rest.block(hash), rest.spent_outputs(hash));
+        let bytes = match block? {
+            Some(bytes) => bytes,
+            None => self.blocking(move |inner| inner.block_bytes(hash)).await?,
+        };
+        let spent = spent?;
+        match Header::of(&bytes) {
+            Ok(header) if header.hash == hash => Ok(RawBlock { hash, bytes, spent }),
+            _ => Err(RpcError::Unexpected {
+                method: "getblock",
+                reason: format!("it is not the block {hash}"),
+            }),
+        }
     }
 
     async fn mempool(&self) -> Result<MempoolSnapshot, RpcError> {

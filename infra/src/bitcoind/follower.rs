@@ -21,6 +21,7 @@ use super::feed::Notice;
 use super::mempool::{Claims, Mempool};
 use super::metrics::NodeMetrics;
 use super::rpc::{NodeRpc, RpcError};
+use super::scanner::MalformedBlock;
 
 mod audit;
 mod blocks;
@@ -38,6 +39,9 @@ pub enum FollowError {
     /// The node gave no answer.
     #[error(transparent)]
     Node(#[from] RpcError),
+    /// The node gave something else for a block.
+    #[error(transparent)]
+    Malformed(#[from] MalformedBlock),
     /// The log did not take what was seen.
     #[error("what the node says cannot be recorded: {0}")]
     Record(#[from] CommandError<ChainError>),
@@ -150,7 +154,8 @@ impl Follower {
                 | ChainEvent::CoinbaseMatured { .. }
                 | ChainEvent::AuditPassed { .. }
                 | ChainEvent::FeedGap { .. }
-                | ChainEvent::FeedRestored { .. } => {}
+                | ChainEvent::FeedRestored { .. }
+                | ChainEvent::History(_) => {}
             }
         }
         if !returned.is_empty() {

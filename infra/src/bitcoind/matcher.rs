@@ -1,4 +1,5 @@
-//! Which transactions touch a watched script, and how.
+//! Which mempool transactions touch a watched script, and how. Blocks are searched as bytes, by
+//! `block_search`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -90,7 +91,7 @@ fn touches(
     }
     for coin in inputs.iter().filter_map(coin) {
         // The coin may be older than the last who watched its script.
-        if watched.watchers(&coin.script_hash).next().is_some() {
+        if watched.is_watched(&coin.script_hash) {
             let touch = touch(&mut touches, coin.script_hash);
             touch.spent_sat = touch.spent_sat.saturating_add(coin.value_sat);
         }
@@ -98,7 +99,11 @@ fn touches(
     touches.into_values().collect()
 }
 
-fn touch(touches: &mut BTreeMap<ScriptHash, Touch>, script_hash: ScriptHash) -> &mut Touch {
+/// The touch of a script, an empty one when it is not among `touches` yet.
+pub(super) fn touch(
+    touches: &mut BTreeMap<ScriptHash, Touch>,
+    script_hash: ScriptHash,
+) -> &mut Touch {
     touches.entry(script_hash).or_insert_with(|| Touch {
         script_hash,
         received_sat: 0,

@@ -3,6 +3,7 @@
 //! after it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use bitcoin::Transaction;
 use satpost_domain::chain::{Chain, OutPoint, RemovalCause, TransactionState};
@@ -10,6 +11,7 @@ use satpost_domain::ids::Txid;
 use satpost_domain::limits::NODE_BODIES_PER_CALL_MAX;
 use tokio::sync::watch;
 
+use super::block_stream::{Wanted, fetch_blocks};
 use super::books::Books;
 use super::feed::Feed;
 use super::follower::{FollowError, Follower};
@@ -76,7 +78,10 @@ impl Follower {
     }
 
     /// Walks back to the fork and forward to the node's tip, one append for each block.
-    async fn follow_headers(
+    ///
+    /// # Errors
+    /// [`FollowError`]; what was recorded until then stands.
+    pub(crate) async fn follow_headers(
         &mut self,
         status: &watch::Sender<NodeStatus>,
     ) -> Result<(), FollowError> {
@@ -85,24 +90,23 @@ impl Follower {
             while !self.rpc.is_in_best_chain(self.tip().await?.hash).await? {
                 self.disconnect_tip().await?;
             }
-            loop {
-                let tip = self.tip().await?;
-                let Some(next) = self.rpc.block_hash(tip.height + 1).await? else {
-                    break;
-                };
-                let block = self.rpc.block(next).await?;
-                if convert::block_hash(block.header.prev_blockhash) != tip.hash {
+            let tip = self.tip().await?;
+            let wanted = Wanted::Heights(tip.height.saturating_add(1)..=u32::MAX);
+            let mut blocks = fetch_blocks(Arc::clone(&self.rpc), wanted);
+            while let Some(fetched) = blocks.next().await {
+                let (at, block) = fetched?;
+                if block.header()?.previous != self.tip().await?.hash {
                     break;
                 }
                 // A single block is an ordinary moment of a node that is asked once a second.
-                if target > tip.height + 1 {
+                if target > at.height {
                     status.send_replace(NodeStatus::Syncing {
-                        height: tip.height + 1,
+                        height: at.height,
                         target,
                     });
                 }
                 // The books are opened again with the snapshot, so nothing is owed here.
-                let _explained = self.connect(next, &block).await?;
+                let _explained = self.connect(&block).await?;
             }
             if self.rpc.best_block().await? == self.tip().await?.hash {
                 return Ok(());

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::check::{self, Unfit};
+use super::backfill::LiveJoin;
+use super::check::{self, FeedQuality, Unfit};
 use super::epoch::Epoch;
 use super::feed::Feed;
 use super::follower::{Comparison, FollowError, Follower};
@@ -42,6 +43,7 @@ pub async fn run(
     handler: Handler,
     read_model: Arc<ReadModel>,
     (status, metrics): (watch::Sender<NodeStatus>, NodeMetrics),
+    join: Arc<LiveJoin>,
     shutdown: CancellationToken,
 ) {
     let follower = Follower::new(
@@ -61,6 +63,7 @@ pub async fn run(
         read_model,
         status,
         metrics,
+        join,
         epoch: Epoch::default(),
         gap: GapKind::Start,
     };
@@ -79,6 +82,8 @@ struct Watcher {
     read_model: Arc<ReadModel>,
     status: watch::Sender<NodeStatus>,
     metrics: NodeMetrics,
+    /// The tie to the back-fill.
+    join: Arc<LiveJoin>,
     epoch: Epoch,
     /// Why the next resync is needed.
     gap: GapKind,
@@ -124,10 +129,8 @@ impl Watcher {
             tracing::error!(%error, "the node cannot be followed; it is tried again");
         }
         let was_live = self.status.send_replace(next).is_live();
-        if was_live {
-            if let Err(error) = self.note_gap(GapKind::Disconnected).await {
-                tracing::warn!(%error, "the gap is noted when the log can be written again");
-            }
+        if was_live && let Err(error) = self.note_gap(GapKind::Disconnected).await {
+            tracing::warn!(%error, "the gap is noted when the log can be written again");
         }
     }
 
@@ -152,15 +155,23 @@ impl Watcher {
 
     /// Looks whether the node can be followed, and how.
     async fn examine(&self) -> Result<(NodeInfo, Source), SessionError> {
-        match check::check(self.rpc.as_ref(), self.config.network).await {
-            Ok(info) if self.config.zmq_sequence.is_some() => Ok((info, Source::Announced)),
-            Ok(info) => Ok((info, Source::Polled)),
-            Err(Unfit::NoSequence) => {
-                let info = self.rpc.info().await.map_err(FollowError::from)?;
-                Ok((info, Source::Polled))
-            }
-            Err(unfit) => Err(unfit.into()),
-        }
+        let (info, quality) = check::check(self.rpc.as_ref(), self.config.network).await?;
+        let announced = quality == FeedQuality::Complete && self.config.zmq_sequence.is_some();
+        let source = if announced {
+            Source::Announced
+        } else {
+            Source::Polled
+        };
+        Ok((info, source))
+    }
+
+    /// Nothing is being matched now: what comes next is matched with all that readers see now.
+    async fn tell_the_backfill(&mut self) -> Result<(), FollowError> {
+        let position = self.follower.read_model.position();
+        let spenders = self.join.spenders();
+        self.follower.look_again(&spenders).await?;
+        self.join.matches_since(position, spenders.len());
+        Ok(())
     }
 
     /// A restarted node may have lost its mempool, and counts its notifications from 0. True when

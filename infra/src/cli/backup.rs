@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 use satpost_commands::ports::Clock as _;
 use satpost_domain::Position;
 use satpost_event_store::embedded::backup::{BackedUp, BackupOptions, backup};
-use satpost_event_store::storage::replace_file;
+use satpost_event_store::storage::{Disk, replace_file};
 use serde_json::json;
 
 use super::DataFolder;
@@ -135,7 +135,8 @@ pub(super) fn write_lines(path: &Path, lines: &[String]) -> anyhow::Result<()> {
         return Ok(());
     }
     let text = lines.join("\n") + "\n";
-    replace_file(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+    replace_file(&Disk, path, text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Copies the keys of the server, readable by their owner only.
@@ -143,7 +144,7 @@ pub(super) fn copy_keys(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
     for name in ServerKeys::FILES {
         let copied = fs::read(from.join(name))
-            .and_then(|bytes| replace_file(&to.join(name), &zeroize::Zeroizing::new(bytes)));
+            .and_then(|bytes| replace_file(&Disk, &to.join(name), &zeroize::Zeroizing::new(bytes)));
         copied.with_context(|| format!("cannot copy the key {name}"))?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use figment::value::Value;
 
 use super::{EXIT_CONFIG, EXIT_LOG_FATAL, tell_error};
-use crate::config::{Config, LogLocation};
+use crate::config::{Config, ConfigError, LogLocation};
 use crate::wiring::{self, ServeError};
 use crate::{open_files, telemetry};
 
@@ -62,6 +62,11 @@ pub(super) struct ServeArguments {
 }
 
 impl ServeArguments {
+    /// The whole configuration.
+    pub(super) fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(self.config.as_deref(), &self.overrides())
+    }
+
     /// The flags that were given, by configuration key.
     fn overrides(&self) -> Vec<(&'static str, Value)> {
         let path = |path: &PathBuf| Value::from(path.to_string_lossy().into_owned());
@@ -116,7 +121,7 @@ impl ServeArguments {
 }
 
 pub(super) fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
-    let config = match Config::load(arguments.config.as_deref(), &arguments.overrides()) {
+    let config = match arguments.load() {
         Ok(config) => config,
         Err(error) => {
             tell_error(&error.into());

@@ -2,10 +2,14 @@
 
 use std::net::SocketAddr;
 
-use satpost_domain::limits::{FINAL_DEPTH_MAX, FINAL_DEPTH_MIN};
+use satpost_domain::limits::{
+    FINAL_DEPTH_MAX, FINAL_DEPTH_MIN, PUSH_HEARTBEAT_MIN, WATCHED_ADDRESSES_CEILING,
+};
 use satpost_domain::network::Network;
+use satpost_domain::push::{ApnsEnvironment, PushTarget};
 
 use crate::config::{Config, PriceConfigError};
+use crate::push::http::{BaseUrlError, base_url};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,26 @@ pub enum ConfigError {
     /// A final depth that is not safe, or deeper than what is remembered.
     #[error("node.final_depth is {0}, it must be {FINAL_DEPTH_MIN} to {FINAL_DEPTH_MAX}")]
     FinalDepth(u32),
+    /// A list could grow larger than a server can fold.
+    #[error("watching.addresses_max is {0}; at most {WATCHED_ADDRESSES_CEILING} are possible")]
+    TooManyAddresses(usize),
+    /// Apple's credentials are configured by half.
+    #[error("push.apns.key_file is set, so {0} is needed as well")]
+    ApnsIncomplete(&'static str),
+    /// An app's name cannot be one.
+    #[error("push.apns.topics: {0}")]
+    ApnsTopic(#[from] satpost_domain::push::PushTargetError),
+    /// Credentials would be sent in the clear.
+    #[error("{key}: {error}")]
+    PushUrl {
+        /// The key of the configuration.
+        key: &'static str,
+        /// What is wrong with it.
+        error: BaseUrlError,
+    },
+    /// Phones would be woken all the time.
+    #[error("push.heartbeat_seconds is {0}; it is 0 (off) or at least {min}", min = PUSH_HEARTBEAT_MIN.as_secs())]
+    Heartbeat(u64),
     /// A rate of zero would refuse everything.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
@@ -62,7 +86,49 @@ impl Config {
         self.log.cluster()?;
         self.check_listeners()?;
         self.price.plan()?;
+        self.check_watching()?;
+        self.check_push()?;
         self.check_node()
+    }
+
+    fn check_watching(&self) -> Result<(), ConfigError> {
+        match self.watching.addresses_max {
+            0 => Err(ConfigError::Zero("watching.addresses_max")),
+            given if given > WATCHED_ADDRESSES_CEILING => Err(ConfigError::TooManyAddresses(given)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_push(&self) -> Result<(), ConfigError> {
+        let push = &self.push;
+        let heartbeat = push.heartbeat_seconds;
+        if heartbeat != 0 && heartbeat < PUSH_HEARTBEAT_MIN.as_secs() {
+            return Err(ConfigError::Heartbeat(heartbeat));
+        }
+        let urls = [
+            ("push.apns.production_url", &push.apns.production_url),
+            ("push.apns.sandbox_url", &push.apns.sandbox_url),
+            ("push.fcm.url", &push.fcm.url),
+        ];
+        for (key, url) in urls {
+            base_url(url).map_err(|error| ConfigError::PushUrl { key, error })?;
+        }
+        if push.apns.key_file.is_none() {
+            return Ok(());
+        }
+        if push.apns.key_id.is_empty() {
+            return Err(ConfigError::ApnsIncomplete("push.apns.key_id"));
+        }
+        if push.apns.team_id.is_empty() {
+            return Err(ConfigError::ApnsIncomplete("push.apns.team_id"));
+        }
+        if push.apns.topics.is_empty() {
+            return Err(ConfigError::ApnsIncomplete("push.apns.topics"));
+        }
+        for topic in &push.apns.topics {
+            PushTarget::apns(vec![0; 32], topic.clone(), ApnsEnvironment::Production)?;
+        }
+        Ok(())
     }
 
     fn check_listeners(&self) -> Result<(), ConfigError> {
@@ -161,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn lets_a_list_grow_up_to_the_ceiling() {
+        let allow = |max| with(|config| config.watching.addresses_max = max);
+        allow(WATCHED_ADDRESSES_CEILING).unwrap();
+        allow(1).unwrap();
+        assert!(matches!(allow(0), Err(ConfigError::Zero(_))));
+        assert!(matches!(
+            allow(WATCHED_ADDRESSES_CEILING + 1),
+            Err(ConfigError::TooManyAddresses(_))
+        ));
+    }
+
+    #[test]
     fn refuses_operator_routes_beyond_loopback() {
         assert!(matches!(
             with(|config| config.server.operator_listen = SocketAddr::from(([10, 0, 0, 1], 80))),
@@ -216,6 +294,57 @@ mod tests {
             with_node(|config| config.node.zmq_rawtx = config.node.zmq_sequence.clone()),
             Err(ConfigError::ZmqShared(_))
         ));
+    }
+
+    #[test]
+    fn refuses_half_the_credentials_of_apple() {
+        let with_apns = |change: fn(&mut crate::config::ApnsConfig)| {
+            with(|config| {
+                config.push.apns.key_file = Some("key.p8".into());
+                config.push.apns.key_id = "ABCDE12345".to_owned();
+                config.push.apns.team_id = "TEAM567890".to_owned();
+                config.push.apns.topics = vec!["com.example.wallet".to_owned()];
+                change(&mut config.push.apns);
+            })
+        };
+        with_apns(|_| ()).unwrap();
+        assert!(matches!(
+            with_apns(|apns| apns.key_id.clear()),
+            Err(ConfigError::ApnsIncomplete("push.apns.key_id"))
+        ));
+        assert!(matches!(
+            with_apns(|apns| apns.team_id.clear()),
+            Err(ConfigError::ApnsIncomplete("push.apns.team_id"))
+        ));
+        assert!(matches!(
+            with_apns(|apns| apns.topics.clear()),
+            Err(ConfigError::ApnsIncomplete("push.apns.topics"))
+        ));
+        assert!(matches!(
+            with_apns(|apns| apns.topics.push("two words".to_owned())),
+            Err(ConfigError::ApnsTopic(_))
+        ));
+    }
+
+    #[test]
+    fn refuses_to_send_credentials_in_the_clear() {
+        assert!(matches!(
+            with(|config| config.push.fcm.url = "http://fcm.googleapis.com".to_owned()),
+            Err(ConfigError::PushUrl {
+                key: "push.fcm.url",
+                ..
+            })
+        ));
+        with(|config| config.push.fcm.url = "http://127.0.0.1:9".to_owned()).unwrap();
+    }
+
+    #[test]
+    fn refuses_a_heartbeat_that_never_lets_a_phone_sleep() {
+        assert!(matches!(
+            with(|config| config.push.heartbeat_seconds = 59),
+            Err(ConfigError::Heartbeat(59))
+        ));
+        with(|config| config.push.heartbeat_seconds = 60).unwrap();
     }
 
     #[test]

@@ -92,6 +92,11 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "How many blocks deep a transaction is when it is reported as final, 6 to 288. A final transaction that is taken back is an alarm.",
     ),
     (
+        "watching.addresses_max",
+        None,
+        "How many addresses one client may watch, up to 1,000,000. The server takes about 200 bytes of memory for each while a client changes its list, and about 60 always.",
+    ),
+    (
         "push.allow",
         Some("--push-allow"),
         "Hosts or addresses that may be pushed to although they are not globally routable, also without TLS.",
@@ -140,6 +145,51 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "price.bounds",
         None,
         "The lowest and the highest price a currency can have, as decimals in text, like `{ USD = [\"1000\", \"10000000\"] }`.",
+    ),
+    (
+        "push.heartbeat_seconds",
+        None,
+        "How often every phone is woken without a cause, at a moment left to chance, so that a push says less; 0 for never, else at least 60. iPhones show such a wake-up unless the app hides it.",
+    ),
+    (
+        "push.apns.key_file",
+        None,
+        "The `.p8` file of the key at Apple. Without it no iPhone is woken.",
+    ),
+    (
+        "push.apns.key_id",
+        None,
+        "The id of that key, 10 characters.",
+    ),
+    (
+        "push.apns.team_id",
+        None,
+        "The id of the developer team, 10 characters.",
+    ),
+    (
+        "push.apns.topics",
+        None,
+        "The bundle ids of the apps that may be woken.",
+    ),
+    (
+        "push.apns.production_url",
+        None,
+        "Apple's service for apps from the store.",
+    ),
+    (
+        "push.apns.sandbox_url",
+        None,
+        "Apple's service for apps that are being developed.",
+    ),
+    (
+        "push.fcm.credentials_file",
+        None,
+        "The JSON file of a service account of the Firebase project. Without it nobody is woken through Google.",
+    ),
+    (
+        "push.fcm.url",
+        None,
+        "Google's service. Where access tokens are given stands in the credentials file.",
     ),
     (
         "eventstoredb.listen",
@@ -201,16 +251,21 @@ fn pointer(key: &str) -> String {
 mod tests {
     use super::*;
 
+    fn name_keys(name: &str, value: &serde_json::Value, keys: &mut Vec<String>) {
+        let Some(section) = value.as_object() else {
+            keys.push(name.trim_start_matches('.').to_owned());
+            return;
+        };
+        for (key, value) in section {
+            name_keys(&format!("{name}.{key}"), value, keys);
+        }
+    }
+
     #[test]
     fn the_reference_names_every_key() {
         let defaults = serde_json::to_value(Config::default()).unwrap();
         let mut keys = Vec::new();
-        for (name, value) in defaults.as_object().unwrap() {
-            match value.as_object() {
-                Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
-                None => keys.push(name.clone()),
-            }
-        }
+        name_keys("", &defaults, &mut keys);
         keys.sort();
         let mut documented: Vec<_> = KEYS.iter().map(|(key, ..)| (*key).to_owned()).collect();
         documented.sort();

@@ -7,7 +7,7 @@ use satpost_domain::ids::{ChainHash, Digest};
 use satpost_domain::mailbox::{MailboxEvent, SizeBucket};
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{WatchOptions, WatchlistEvent};
 use satpost_domain::{
     ClientId, CommandId, Event, EventId, MessageId, MessagingKey, Metadata, PushTargetId,
     RequestDigest, Sealed, Timestamp, WatchId,
@@ -38,7 +38,8 @@ fn watched(id: u8, script: &[u8]) -> NewEvent {
         id,
         WatchlistEvent::AddressWatched {
             id: WatchId::new([id; 16]),
-            script: Sealed::Present(Script::new(script).unwrap()),
+            target: Sealed::Present(Script::new(script).unwrap().into()),
+            options: WatchOptions::default(),
             at: AT,
         },
     )
@@ -164,12 +165,15 @@ async fn an_erased_part_is_erased_for_every_reader() {
     let scripts: Vec<_> = folded
         .iter()
         .filter_map(|envelope| match &envelope.event {
-            Event::Watchlist(WatchlistEvent::AddressWatched { script, .. }) => Some(script),
+            Event::Watchlist(WatchlistEvent::AddressWatched { target, .. }) => Some(target),
             _ => None,
         })
         .collect();
     assert_eq!(*scripts[0], Sealed::Erased);
-    assert_eq!(*scripts[1], Sealed::Present(Script::new(b"b").unwrap()));
+    assert_eq!(
+        *scripts[1],
+        Sealed::Present(Script::new(b"b").unwrap().into())
+    );
 }
 
 #[tokio::test]

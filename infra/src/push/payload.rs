@@ -1,6 +1,11 @@
-//! What the phone reads after it has decrypted a push.
+//! What the phone reads of a push: for Web Push after it has decrypted it, for Apple and Google as a
+//! field of JSON.
 
-use satpost_api_types::push::{PUSH_KIND_VERIFICATION, PUSH_KIND_WAKE, PUSH_PLAINTEXT_BYTES};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use satpost_api_types::push::{
+    PUSH_FIELD, PUSH_KIND_VERIFICATION, PUSH_KIND_WAKE, PUSH_PLAINTEXT_BYTES,
+};
 use satpost_commands::ports::PushPayload;
 
 /// The plaintext of a push: the kind in the first byte, a code behind it if there is one, zeros.
@@ -15,6 +20,12 @@ pub fn plaintext(payload: &PushPayload) -> [u8; PUSH_PLAINTEXT_BYTES] {
         }
     }
     bytes
+}
+
+/// The plaintext as a member of a JSON object: a name and a string, neither of which needs escapes.
+pub(super) fn field(payload: &PushPayload) -> String {
+    let content = URL_SAFE_NO_PAD.encode(plaintext(payload));
+    format!(r#""{PUSH_FIELD}":"{content}""#)
 }
 
 #[cfg(test)]

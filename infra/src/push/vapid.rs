@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::SecretKey;
-use p256::ecdsa::signature::Signer;
-use p256::ecdsa::{Signature, SigningKey};
+use p256::ecdsa::SigningKey;
 
 use satpost_domain::Timestamp;
 use satpost_domain::limits::{PUSH_TOKEN_LIFETIME, PUSH_TOKENS_CACHED_MAX};
+
+use super::jwt::es256;
 
 /// Signs for us at push services.
 pub struct Vapid {
@@ -83,15 +84,13 @@ impl Vapid {
     }
 
     fn sign(&self, origin: &str, now: Timestamp) -> String {
-        let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"ES256"}"#);
+        let header = serde_json::json!({ "typ": "JWT", "alg": "ES256" });
         let claims = serde_json::json!({
             "aud": origin,
             "exp": now.plus(PUSH_TOKEN_LIFETIME).as_secs(),
             "sub": self.contact,
         });
-        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let signature: Signature = self.key.sign(signed.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+        es256(&self.key, &header, &claims)
     }
 }
 

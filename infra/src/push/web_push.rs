@@ -3,23 +3,21 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use p256::SecretKey;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Response, StatusCode, redirect};
 use satpost_commands::ports::{Clock, Notifier, PushOutcome, PushPayload};
 use satpost_domain::Timestamp;
-use satpost_domain::limits::{
-    PUSH_CONNECT_TIMEOUT, PUSH_REPLY_BYTES_MAX, PUSH_RETRY_AFTER_MAX, PUSH_TIMEOUT, PUSH_TTL,
-};
+use satpost_domain::limits::{PUSH_CONNECT_TIMEOUT, PUSH_REPLY_BYTES_MAX, PUSH_TIMEOUT, PUSH_TTL};
 use satpost_domain::push::PushTarget;
 
 use crate::system::SystemIds;
 
 use super::encryption::{Fresh, ReceiverKeys, encrypt};
 use super::guard::{Guard, GuardedResolver, Lookup, NoGlobalAddress, SystemLookup};
+use super::http::retry_after;
 use super::payload::plaintext;
 use super::vapid::Vapid;
 
@@ -116,7 +114,7 @@ impl WebPush {
                 outcome
             }
             Err(error) if is_forbidden(&error) => PushOutcome::Forbidden,
-            Err(_) => PushOutcome::Retry(None),
+            Err(_) => PushOutcome::Unavailable(None),
         }
     }
 }
@@ -124,16 +122,16 @@ impl WebPush {
 #[async_trait]
 impl Notifier for WebPush {
     async fn push(&self, target: &PushTarget, payload: PushPayload) -> PushOutcome {
-        match target {
-            PushTarget::WebPush {
-                endpoint,
-                p256dh,
-                auth,
-            } => {
-                let receiver = ReceiverKeys { p256dh, auth };
-                self.push_to(endpoint, receiver, &payload).await
-            }
-        }
+        let PushTarget::WebPush {
+            endpoint,
+            p256dh,
+            auth,
+        } = target
+        else {
+            return PushOutcome::Misconfigured;
+        };
+        let receiver = ReceiverKeys { p256dh, auth };
+        self.push_to(endpoint, receiver, &payload).await
     }
 }
 
@@ -159,29 +157,16 @@ fn http_client(resolver: GuardedResolver) -> Result<Client, reqwest::Error> {
 fn outcome(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> PushOutcome {
     match status.as_u16() {
         200..=202 => PushOutcome::Accepted,
-        404 | 410 => PushOutcome::Gone,
+        404 | 410 => PushOutcome::Invalid(None),
         // 507 is what ntfy answers while the phone has not connected yet.
-        408 | 425 | 429 | 500..=599 => PushOutcome::Retry(retry_after(headers, now)),
+        408 | 425 | 429 | 507 => PushOutcome::Retry(retry_after(headers, now)),
+        500..=599 => PushOutcome::Unavailable(retry_after(headers, now)),
         // The rest, redirects included, would be answered in the same way again.
         status => {
             tracing::debug!(push.status = status, "a push service refused a push");
             PushOutcome::Refused
         }
     }
-}
-
-/// Reads `Retry-After` in both its forms, and waits no longer than we bear.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let after = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = httpdate::parse_http_date(value).ok()?;
-            let at = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-            at.saturating_sub(Duration::from_millis(now.as_millis()))
-        }
-    };
-    Some(after.min(PUSH_RETRY_AFTER_MAX))
 }
 
 /// Reads a short reply, so that the connection can be used again. A long one is cut off, and the

@@ -7,6 +7,7 @@ use satpost_domain::{Event, Timestamp};
 use super::Encoded;
 use super::codes::Coded;
 use super::form::{Flaw, Form, Registered, encoded, stored_form};
+use super::history;
 use super::parts::{Block, Output, Touched, load_inputs, store_inputs};
 
 pub(super) const FORMS: &[Registered] = &[
@@ -24,6 +25,12 @@ pub(super) const FORMS: &[Registered] = &[
     Registered::of::<AuditPassed>(),
     Registered::of::<FeedGap>(),
     Registered::of::<FeedRestored>(),
+    history::STARTED,
+    history::COIN_FOUND,
+    history::AMENDED,
+    history::ADVANCED,
+    history::RAISED,
+    history::COMPLETED,
 ];
 
 stored_form!(
@@ -56,6 +63,7 @@ stored_form!(
         inputs: Vec<Output>,
         block: Block,
         index: u32,
+        backfilled: bool,
     }
 );
 stored_form!(
@@ -173,12 +181,14 @@ pub(super) fn encode(event: &ChainEvent) -> Encoded {
             ref inputs,
             ref block,
             index,
+            backfilled,
         } => encoded(&TransactionConfirmed {
             txid,
             touch: touch.into(),
             inputs: store_inputs(inputs),
             block: block.into(),
             index,
+            backfilled,
         }),
         ChainEvent::TransactionUnconfirmed {
             txid,
@@ -265,6 +275,7 @@ pub(super) fn encode(event: &ChainEvent) -> Encoded {
             tip: tip.into(),
             at,
         }),
+        ChainEvent::History(ref event) => history::encode(event),
     }
 }
 
@@ -318,6 +329,7 @@ impl Form for TransactionConfirmed {
             inputs: load_inputs(self.inputs),
             block: self.block.into(),
             index: self.index,
+            backfilled: self.backfilled,
         }
         .into())
     }

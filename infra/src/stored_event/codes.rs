@@ -4,6 +4,7 @@
 use satpost_domain::chain::{GapKind, ReplacedIn, ReplacedVia};
 use satpost_domain::client::PushDeathReason;
 use satpost_domain::mailbox::{GoneReason, ParkReason, SizeBucket};
+use satpost_domain::push::ApnsEnvironment;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A closed set with a code for each member.
@@ -66,6 +67,7 @@ macro_rules! codes {
 }
 
 codes!(PushDeathReason { Gone = 0, Refused = 1, Forbidden = 2 });
+codes!(ApnsEnvironment { Production = 0, Sandbox = 1 });
 codes!(ParkReason { Decrypt = 0, Format = 1, Other = 2 });
 codes!(GoneReason { Expired = 0, Wiped = 1 });
 codes!(ReplacedIn { Mempool = 0, Block = 1 });

@@ -86,24 +86,30 @@ impl From<Touched> for Touch {
     }
 }
 
+impl From<OutPoint> for Output {
+    fn from(outpoint: OutPoint) -> Self {
+        Self {
+            txid: outpoint.txid,
+            vout: outpoint.vout,
+        }
+    }
+}
+
+impl From<Output> for OutPoint {
+    fn from(output: Output) -> Self {
+        Self {
+            txid: output.txid,
+            vout: output.vout,
+        }
+    }
+}
+
 /// The stored form of the outputs a transaction spends.
 pub(super) fn store_inputs(inputs: &[OutPoint]) -> Vec<Output> {
-    inputs
-        .iter()
-        .map(|input| Output {
-            txid: input.txid,
-            vout: input.vout,
-        })
-        .collect()
+    inputs.iter().copied().map(Into::into).collect()
 }
 
 /// The outputs a transaction spends.
 pub(super) fn load_inputs(inputs: Vec<Output>) -> Vec<OutPoint> {
-    inputs
-        .into_iter()
-        .map(|input| OutPoint {
-            txid: input.txid,
-            vout: input.vout,
-        })
-        .collect()
+    inputs.into_iter().map(Into::into).collect()
 }

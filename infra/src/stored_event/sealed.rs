@@ -2,37 +2,64 @@
 //! to the version of their event.
 
 use satpost_domain::Sealed;
-use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
+use satpost_domain::ids::ScriptHash;
+use satpost_domain::push::{ApnsEnvironment, PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::WatchTarget;
 use serde::{Deserialize, Serialize};
 
+use super::codes::Coded;
 use super::form::{Flaw, from_bytes, to_bytes};
 
-/// The kind of target that [`Registration`] describes; another kind gets another number and struct.
-const WEB_PUSH: u8 = 0;
-
-/// A Web Push registration: kind 0, then these fields.
+/// A push registration: the number of its kind, which is the order here and never changes, then the
+/// fields.
 #[derive(Serialize, Deserialize)]
-struct Registration {
-    kind: u8,
-    endpoint: String,
-    p256dh: Vec<u8>,
-    auth: [u8; 16],
-    code: [u8; 16],
+enum Registration {
+    WebPush {
+        endpoint: String,
+        p256dh: Vec<u8>,
+        auth: [u8; 16],
+        code: [u8; 16],
+    },
+    Apns {
+        token: Vec<u8>,
+        topic: String,
+        environment: Coded<ApnsEnvironment>,
+        code: [u8; 16],
+    },
+    Fcm {
+        token: String,
+        code: [u8; 16],
+    },
 }
 
 pub(super) fn seal_registration(registration: &PushRegistration) -> Vec<u8> {
-    let PushTarget::WebPush {
-        endpoint,
-        p256dh,
-        auth,
-    } = &registration.target;
-    to_bytes(&Registration {
-        kind: WEB_PUSH,
-        endpoint: endpoint.clone(),
-        p256dh: p256dh.to_vec(),
-        auth: *auth,
-        code: *registration.code.as_bytes(),
+    let code = *registration.code.as_bytes();
+    to_bytes(&match &registration.target {
+        PushTarget::WebPush {
+            endpoint,
+            p256dh,
+            auth,
+        } => Registration::WebPush {
+            endpoint: endpoint.clone(),
+            p256dh: p256dh.to_vec(),
+            auth: *auth,
+            code,
+        },
+        PushTarget::Apns {
+            token,
+            topic,
+            environment,
+        } => Registration::Apns {
+            token: token.clone(),
+            topic: topic.clone(),
+            environment: Coded(*environment),
+            code,
+        },
+        PushTarget::Fcm { token } => Registration::Fcm {
+            token: token.clone(),
+            code,
+        },
     })
 }
 
@@ -40,35 +67,73 @@ pub(super) fn open_registration(sealed: Option<&[u8]>) -> Result<Sealed<PushRegi
     let Some(bytes) = sealed else {
         return Ok(Sealed::Erased);
     };
-    let stored: Registration = from_bytes(bytes)?;
-    if stored.kind != WEB_PUSH {
-        return Err(Flaw::new(format!(
-            "no push target has kind {}",
-            stored.kind
-        )));
-    }
-    let p256dh = <[u8; 65]>::try_from(stored.p256dh.as_slice())
-        .map_err(|_| Flaw::new(format!("p256dh has {} bytes, not 65", stored.p256dh.len())))?;
-    Ok(Sealed::Present(PushRegistration {
-        target: PushTarget::WebPush {
-            endpoint: stored.endpoint,
+    let (target, code) = match from_bytes(bytes)? {
+        Registration::WebPush {
+            endpoint,
             p256dh,
-            auth: stored.auth,
-        },
-        code: VerificationCode::new(stored.code),
+            auth,
+            code,
+        } => {
+            let p256dh = <[u8; 65]>::try_from(p256dh.as_slice())
+                .map_err(|_| Flaw::new(format!("p256dh has {} bytes, not 65", p256dh.len())))?;
+            let target = PushTarget::WebPush {
+                endpoint,
+                p256dh,
+                auth,
+            };
+            (target, code)
+        }
+        Registration::Apns {
+            token,
+            topic,
+            environment: Coded(environment),
+            code,
+        } => {
+            let target = PushTarget::Apns {
+                token,
+                topic,
+                environment,
+            };
+            (target, code)
+        }
+        Registration::Fcm { token, code } => (PushTarget::Fcm { token }, code),
+    };
+    Ok(Sealed::Present(PushRegistration {
+        target,
+        code: VerificationCode::new(code),
     }))
 }
 
-/// A script is stored as it is.
-pub(super) fn seal_script(script: &Script) -> Vec<u8> {
-    script.as_bytes().to_vec()
+/// What stands before a script, and before the hash of one.
+const SCRIPT: u8 = 0;
+const HASH: u8 = 1;
+
+/// One byte that says what it is, then the bytes of the script or of its hash.
+pub(super) fn seal_target(target: &WatchTarget) -> Vec<u8> {
+    let (kind, bytes) = match target {
+        WatchTarget::Script(script) => (SCRIPT, script.as_bytes()),
+        WatchTarget::Hash(hash) => (HASH, hash.as_bytes().as_slice()),
+    };
+    let mut sealed = Vec::with_capacity(1 + bytes.len());
+    sealed.push(kind);
+    sealed.extend_from_slice(bytes);
+    sealed
 }
 
-pub(super) fn open_script(sealed: Option<&[u8]>) -> Result<Sealed<Script>, Flaw> {
-    let Some(bytes) = sealed else {
+pub(super) fn open_target(sealed: Option<&[u8]>) -> Result<Sealed<WatchTarget>, Flaw> {
+    let Some(sealed) = sealed else {
         return Ok(Sealed::Erased);
     };
-    Script::new(bytes)
-        .map(Sealed::Present)
-        .map_err(|error| Flaw::new(error.to_string()))
+    let target = match sealed.split_first() {
+        Some((&SCRIPT, script)) => Script::new(script)
+            .map_err(|error| Flaw::new(error.to_string()))?
+            .into(),
+        Some((&HASH, hash)) => <[u8; 32]>::try_from(hash)
+            .map(ScriptHash::new)
+            .map_err(|_| Flaw::new(format!("a script hash has {} bytes, not 32", hash.len())))?
+            .into(),
+        Some((kind, _)) => return Err(Flaw::new(format!("nothing watched has kind {kind}"))),
+        None => return Err(Flaw::new("what is watched has no bytes")),
+    };
+    Ok(Sealed::Present(target))
 }

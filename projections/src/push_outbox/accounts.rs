@@ -7,20 +7,28 @@ use satpost_domain::ids::ScriptHash;
 use satpost_domain::limits::PUSH_CODE_ATTEMPTS_MAX;
 use satpost_domain::push::PushRegistration;
 use satpost_domain::{ClientId, MessagingKey, PushTargetId, Timestamp, WatchId};
+use serde::{Deserialize, Serialize};
 
-use super::{DueKind, DuePush};
+use super::{DueKind, DuePage, DuePush};
 
 /// One client. Trigger numbers are 0 when there was none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) target: Option<Target>,
-    /// The last message for it.
-    pub(super) message_trigger: u64,
     /// The last change of a transaction that touches a script it watches now.
     pub(super) transaction_trigger: u64,
     pub(super) woken_through: u64,
-    pub(super) mailboxes: BTreeSet<MessagingKey>,
+    pub(super) mailboxes: BTreeMap<MessagingKey, Waiting>,
     pub(super) watches: BTreeMap<WatchId, ScriptHash>,
+}
+
+/// The last message in a mailbox. Once it is acknowledged, the phone has all there was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    /// Its place in the mailbox; 0 when there was none.
+    pub(super) seq: u64,
+    /// The trigger it was; 0 once it is acknowledged.
+    pub(super) trigger: u64,
 }
 
 /// A push target that is not dead.
@@ -65,7 +73,8 @@ impl Account {
     }
 
     fn last_trigger(&self) -> u64 {
-        self.message_trigger.max(self.transaction_trigger)
+        let messages = self.mailboxes.values().map(|waiting| waiting.trigger);
+        messages.max().unwrap_or(0).max(self.transaction_trigger)
     }
 
     /// What is owed now, if anything.
@@ -80,6 +89,11 @@ impl Account {
             Stage::Active | Stage::Lapsed => return None,
         };
         Some((target, registration, kind))
+    }
+
+    /// True when something is owed through this registration.
+    pub(super) fn owes_to(&self, id: PushTargetId) -> bool {
+        self.owes().is_some_and(|(target, ..)| target.id == id)
     }
 
     /// When the code it waits for expires.
@@ -118,15 +132,55 @@ impl Accounts {
     pub(super) fn due(&self, from: Bound<ClientId>) -> impl Iterator<Item = DuePush> {
         self.owed
             .range((from, Bound::Unbounded))
-            .filter_map(|client| {
-                let (target, registration, kind) = self.by_client.get(client)?.owes()?;
-                Some(DuePush {
+            .filter_map(|client| self.due_of(client))
+    }
+
+    /// What is owed to one client.
+    fn due_of(&self, client: &ClientId) -> Option<DuePush> {
+        let (target, registration, kind) = self.by_client.get(client)?.owes()?;
+        Some(DuePush {
+            client: *client,
+            id: target.id,
+            registration: registration.clone(),
+            kind,
+        })
+    }
+
+    /// Looks at up to `max` owed pushes after `after` and takes those that are `wanted`.
+    pub(super) fn due_page(
+        &self,
+        after: Option<ClientId>,
+        max: usize,
+        wanted: impl Fn(&ClientId, PushTargetId, DueKind) -> bool,
+    ) -> DuePage {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut page = DuePage::default();
+        for (looked_at, client) in self.owed.range((from, Bound::Unbounded)).enumerate() {
+            if looked_at == max {
+                page.more = true;
+                break;
+            }
+            page.last = Some(*client);
+            let owes = self.by_client.get(client).and_then(Account::owes);
+            if let Some((target, registration, kind)) = owes
+                && wanted(client, target.id, kind)
+            {
+                page.due.push(DuePush {
                     client: *client,
                     id: target.id,
                     registration: registration.clone(),
                     kind,
-                })
-            })
+                });
+            }
+        }
+        page
+    }
+
+    /// The target of a client, if it is in use.
+    pub(super) fn active(&self, client: &ClientId) -> Option<(PushTargetId, &PushRegistration)> {
+        let target = self.by_client.get(client)?.target.as_ref()?;
+        let registration = target.registration.as_ref()?;
+        (target.stage == Stage::Active).then_some((target.id, registration))
     }
 
     /// Changes the account of a client and brings the indexes in line with it. An account about

@@ -5,7 +5,7 @@ use satpost_domain::{ClientId, MessagingKey, PushTargetId, Timestamp, WatchId};
 use serde::{Deserialize, Serialize};
 
 use super::PushOutbox;
-use super::accounts::{Account, Stage, Target};
+use super::accounts::{Account, Stage, Target, Waiting};
 use crate::per_client::PerClient;
 use crate::projection::SnapshotError;
 use crate::snapshot::{StoredRegistration, from_bytes, sorted, to_bytes, to_tree};
@@ -20,9 +20,8 @@ struct Stored {
 struct StoredAccount {
     client: ClientId,
     target: Option<(PushTargetId, StoredStage, Option<StoredRegistration>)>,
-    message_trigger: u64,
     woken_through: u64,
-    mailboxes: Vec<MessagingKey>,
+    mailboxes: Vec<(MessagingKey, Waiting)>,
     /// Each with the last trigger it was.
     watches: Vec<(WatchId, ScriptHash, u64)>,
 }
@@ -81,9 +80,12 @@ fn store_account(outbox: &PushOutbox, client: ClientId, account: &Account) -> St
                 target.registration.as_ref().map(Into::into),
             )
         }),
-        message_trigger: account.message_trigger,
         woken_through: account.woken_through,
-        mailboxes: account.mailboxes.iter().copied().collect(),
+        mailboxes: account
+            .mailboxes
+            .iter()
+            .map(|(key, waiting)| (*key, *waiting))
+            .collect(),
         watches: account
             .watches
             .iter()
@@ -102,7 +104,7 @@ fn load_account(outbox: &mut PushOutbox, stored: StoredAccount) -> Result<(), Sn
             registration: registration.map(TryInto::try_into).transpose()?,
         }),
     };
-    for mailbox in &stored.mailboxes {
+    for (mailbox, _) in &stored.mailboxes {
         outbox.mailboxes.insert(*mailbox, client);
     }
     for &(_, script, trigger) in &stored.watches {
@@ -115,7 +117,6 @@ fn load_account(outbox: &mut PushOutbox, stored: StoredAccount) -> Result<(), Sn
     outbox.accounts.change(client, |account| {
         *account = Account {
             target,
-            message_trigger: stored.message_trigger,
             transaction_trigger: stored
                 .watches
                 .iter()

@@ -1,11 +1,14 @@
 //! What is owed to phones.
 
 use satpost_domain::Timestamp;
+use satpost_domain::chain::ChainEvent;
 use satpost_domain::client::PushDeathReason;
 use satpost_domain::limits::PUSH_CODE_ATTEMPTS_MAX;
 
 use super::*;
-use crate::test_log::{TestLog, client, key, project, registration, target, watch};
+use crate::test_log::{
+    TestLog, block, client, key, project, registration, target, touch, txid, watch,
+};
 
 const LATER: u64 = 1_000_000;
 
@@ -47,11 +50,11 @@ fn wake(through: u64) -> Vec<(ClientId, DueKind)> {
 fn erased(log: &TestLog, ids: &[u8]) -> TestLog {
     let mut envelopes = log.envelopes.clone();
     for envelope in &mut envelopes {
-        if let Event::Watchlist(WatchlistEvent::AddressWatched { id, script, .. }) =
+        if let Event::Watchlist(WatchlistEvent::AddressWatched { id, target, .. }) =
             &mut envelope.event
             && ids.iter().any(|erased| watch(*erased) == *id)
         {
-            *script = Sealed::Erased;
+            *target = Sealed::Erased;
         }
     }
     TestLog {
@@ -77,6 +80,84 @@ fn one_wake_up_covers_every_message_so_far() {
     assert_eq!(due(&log), []);
     log.accept(key(1), 3, LATER);
     assert_eq!(due(&log), wake(3));
+}
+
+#[test]
+fn a_message_that_was_acknowledged_before_the_push_wakes_nobody() {
+    let acknowledged = |log: &mut TestLog, through| {
+        let at = log.at();
+        let event = MailboxEvent::MessagesAcknowledged {
+            through,
+            count: 1,
+            at,
+        };
+        log.mailbox(key(1), event);
+    };
+    let mut log = active();
+    log.accept(key(1), 1, LATER);
+    log.accept(key(1), 2, LATER);
+    acknowledged(&mut log, 1);
+    assert_eq!(due(&log), wake(2), "the second still waits");
+    acknowledged(&mut log, 2);
+    assert_eq!(due(&log), []);
+    log.watch(client(1), 1, b"a");
+    log.seen(1, b"a");
+    log.accept(key(1), 3, LATER);
+    acknowledged(&mut log, 3);
+    assert_eq!(due(&log), wake(3), "the transaction is still owed");
+}
+
+#[test]
+fn a_block_that_is_undone_and_replaced_is_one_wake_up() {
+    let mut log = active();
+    log.watch(client(1), 1, b"a");
+    let confirmed = |height| ChainEvent::TransactionConfirmed {
+        txid: txid(1),
+        touch: touch(b"a"),
+        inputs: Vec::new(),
+        block: block(height),
+        index: 1,
+    };
+    log.chain(confirmed(7));
+    assert_eq!(due(&log), wake(1));
+    woken(&mut log, 7, 1);
+    log.chain(ChainEvent::TransactionUnconfirmed {
+        txid: txid(1),
+        script_hash: touch(b"a").script_hash,
+        block: block(7),
+    });
+    log.chain(confirmed(8));
+    assert_eq!(due(&log), wake(3), "one wake-up for both");
+    woken(&mut log, 7, 3);
+    assert_eq!(due(&log), []);
+}
+
+#[test]
+fn looks_at_no_more_than_it_is_asked_to_and_copies_only_what_is_wanted() {
+    let mut log = TestLog::default();
+    for byte in 1..=5 {
+        log.set_push(client(byte), byte, LATER);
+    }
+    let outbox: PushOutbox = project(&log);
+    let odd = |id: &ClientId, _: PushTargetId, _: DueKind| id.as_bytes()[0] % 2 == 1;
+    let page = outbox.due_page(None, 3, odd);
+    let clients: Vec<_> = page.due.iter().map(|due| due.client).collect();
+    assert_eq!(clients, [client(1), client(3)]);
+    assert_eq!((page.last, page.more), (Some(client(3)), true));
+    let page = outbox.due_page(page.last, 3, odd);
+    let clients: Vec<_> = page.due.iter().map(|due| due.client).collect();
+    assert_eq!((clients, page.more), (vec![client(5)], false));
+}
+
+#[test]
+fn names_the_targets_that_are_in_use() {
+    let mut log = active();
+    log.set_push(client(2), 8, LATER);
+    let outbox: PushOutbox = project(&log);
+    assert_eq!(outbox.active(), [client(1)]);
+    let active = outbox.active_target(&client(1));
+    assert_eq!(active, Some((target(7), registration(7))));
+    assert_eq!(outbox.active_target(&client(2)), None);
 }
 
 #[test]

@@ -8,22 +8,22 @@ use satpost_domain::limits::REORG_BLOCKS_MAX;
 
 /// The last blocks, oldest first; at most [`REORG_BLOCKS_MAX`] and the tip.
 #[derive(Debug, Default)]
-pub(super) struct ChainTip {
-    pub(super) recent: VecDeque<BlockRef>,
+pub(crate) struct ChainTip {
+    pub(crate) recent: VecDeque<BlockRef>,
 }
 
 impl ChainTip {
-    pub(super) fn start(tip: BlockRef) -> Self {
+    pub(crate) fn start(tip: BlockRef) -> Self {
         Self {
             recent: VecDeque::from([tip]),
         }
     }
 
-    pub(super) fn get(&self) -> Option<BlockRef> {
+    pub(crate) fn get(&self) -> Option<BlockRef> {
         self.recent.back().copied()
     }
 
-    pub(super) fn connect(&mut self, block: BlockRef, previous: BlockHash) {
+    pub(crate) fn connect(&mut self, block: BlockRef, previous: BlockHash) {
         // What does not extend the tip begins anew; only its predecessor is known then.
         if self.get().is_none_or(|tip| tip.hash != previous) {
             self.recent.clear();
@@ -40,7 +40,7 @@ impl ChainTip {
         }
     }
 
-    pub(super) fn disconnect(&mut self, block: BlockRef) {
+    pub(crate) fn disconnect(&mut self, block: BlockRef) {
         if self.get() == Some(block) {
             self.recent.pop_back();
         }

@@ -9,7 +9,7 @@ use satpost_domain::chain::Touch;
 use satpost_domain::ids::{ScriptHash, Txid};
 use satpost_domain::limits::TRANSACTION_STEPS_MAX;
 
-use super::{Step, TransactionRecord};
+use super::{Status, Step, TransactionRecord};
 
 /// The transactions of one script.
 #[derive(Debug, Default)]
@@ -50,6 +50,24 @@ impl History {
             let (from, to) = record.push(step);
             self.moved(txid, from, to);
         }
+    }
+
+    /// The last step now stands at `position`, so that those who have read it read it again.
+    pub(super) fn amend(&mut self, txid: Txid, touch: &Touch, position: Position) {
+        if let Some(record) = self.records.get_mut(&txid)
+            && let Some(last) = record.steps.last_mut()
+        {
+            record.received_sat = touch.received_sat;
+            record.spent_sat = touch.spent_sat;
+            let from = std::mem::replace(&mut last.position, position);
+            self.moved(txid, Some(from), position);
+        }
+    }
+
+    /// Where a transaction is and what it takes.
+    pub(super) fn recorded(&self, txid: &Txid) -> Option<(Status, u64)> {
+        let record = self.records.get(txid)?;
+        Some((record.steps.last()?.state, record.spent_sat))
     }
 
     fn moved(&mut self, txid: Txid, from: Option<Position>, to: Position) {

@@ -98,7 +98,8 @@ fn every_failing_storage_operation_leaves_what_was_acknowledged() {
 fn a_changed_byte_is_refused_or_means_nothing() {
     let report = byte_flips::run(1_000, seed());
     assert_clean(&report);
-    assert!(report.counts["refused at opening"] > 500);
+    // About half of them, as the bytes are drawn.
+    assert!(report.counts["refused at opening"] > 400);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Nobody sees or changes what belongs to another key: every pair of keys, every route.
 
 use reqwest::Method;
-use satpost_api_types::addresses::ListAddressesResponse;
+use satpost_api_types::addresses::{ListAddressesResponse, WatchedAddress};
 use satpost_api_types::clients::ClientResponse;
 use satpost_api_types::messages::QueueResponse;
 use satpost_api_types::problem::ProblemCode as Code;
@@ -45,11 +45,7 @@ async fn assert_untouched(server: &HttpServer, people: &[Wallet]) {
             .send(server)
             .await;
         let list: ListAddressesResponse = list.expect(200);
-        let addresses: Vec<_> = list
-            .addresses
-            .iter()
-            .map(|entry| entry.address.as_str())
-            .collect();
+        let addresses: Vec<_> = list.addresses.iter().map(WatchedAddress::name).collect();
         assert_eq!(addresses, &ADDRESSES[number..=number]);
         let queue: QueueResponse = person.query("/v1/queue").send(server).await.expect(200);
         assert_eq!(queue.messages, number + 1);

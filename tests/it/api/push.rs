@@ -6,8 +6,11 @@ use reqwest::Method;
 use satpost_api_types::clients::ClientResponse;
 use satpost_api_types::problem::ProblemCode as Code;
 use satpost_api_types::push::{
-    PushStatus, SetPushTargetRequest, SetPushTargetResponse, VerifyPushTargetRequest,
+    ApnsEnvironment, PushStatus, SetPushTargetRequest, SetPushTargetResponse,
+    VerifyPushTargetRequest,
 };
+use satpost_domain::ClientId;
+use satpost_domain::limits::PUSH_FETCH_GRACE;
 use satpost_tests::http_server::HttpServer;
 use satpost_tests::signed_request::Request;
 
@@ -109,6 +112,77 @@ async fn refuses_push_targets_that_cannot_be_used() {
         .send(&server)
         .await
         .expect_problem(Code::Malformed);
+    server.stop().await;
+}
+
+fn apns(token: &str, topic: &str) -> SetPushTargetRequest {
+    SetPushTargetRequest::Apns {
+        token: token.to_owned(),
+        topic: topic.to_owned(),
+        environment: ApnsEnvironment::Production,
+    }
+}
+
+fn fcm(token: &str) -> SetPushTargetRequest {
+    SetPushTargetRequest::Fcm {
+        token: token.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn refuses_targets_that_are_no_tokens_before_it_looks_for_credentials() {
+    let server = HttpServer::start().await;
+    let wallet = Wallet::registered(1, &server).await;
+    let topic = "com.example.wallet";
+    let bad = [
+        apns("no hex", topic),
+        apns("", topic),
+        apns(&"00".repeat(129), topic),
+        apns("00", ""),
+        apns("00", "com.example\r\nx: y"),
+        apns("00", &"a".repeat(156)),
+        fcm(""),
+        fcm("a\"b"),
+        fcm(&"a".repeat(1_025)),
+    ];
+    for target in &bad {
+        set(&wallet, target)
+            .send(&server)
+            .await
+            .expect_problem(Code::InvalidPushTarget);
+    }
+    for target in [apns(&"5a".repeat(32), topic), fcm("cX9_-k:APA91bH")] {
+        set(&wallet, &target)
+            .send(&server)
+            .await
+            .expect_problem(Code::PushKindUnavailable);
+    }
+    assert_eq!(status(&server, &wallet).await.push, PushStatus::None);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_fetch_ends_the_time_in_which_a_phone_counts_as_woken() {
+    let server = HttpServer::start().await;
+    let wallet = Wallet::registered(1, &server).await;
+    let stranger = Wallet::registered(2, &server).await;
+    let client = ClientId::from_stored(wallet.identity.bytes());
+    let wakes = server.read_model.wakes();
+    let messages = wallet.query("/v1/messages");
+    let transactions = Request::query("/v1/transactions", &wallet.identity);
+    for fetch in [messages, transactions] {
+        wakes.wake(client, server.now());
+        let seen = stranger.query("/v1/messages").send(&server).await;
+        assert_eq!(seen.status.as_u16(), 200);
+        let later = server.now().plus(PUSH_FETCH_GRACE * 2);
+        assert!(
+            !wakes.may_wake(&client, later),
+            "nobody fetches for another"
+        );
+        assert_eq!(fetch.send(&server).await.status.as_u16(), 200);
+        let later = server.now().plus(PUSH_FETCH_GRACE * 2);
+        assert!(wakes.may_wake(&client, later));
+    }
     server.stop().await;
 }
 

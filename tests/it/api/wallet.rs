@@ -1,7 +1,7 @@
 //! A client with its two keys, and the requests it makes all the time.
 
 use reqwest::Method;
-use satpost_api_types::addresses::AddressesRequest;
+use satpost_api_types::addresses::{WatchAddressesRequest, WatchEntry};
 use satpost_api_types::clients::RegisterClientRequest;
 use satpost_api_types::messages::{
     AcknowledgeMessagesRequest, AcknowledgeThrough, FetchMessagesResponse, SendMessageResponse,
@@ -43,10 +43,14 @@ impl Wallet {
     pub(crate) fn watch(&self, addresses: &[&str]) -> Request<'_> {
         let addresses = addresses
             .iter()
-            .map(|&address| address.to_owned())
+            .map(|&address| WatchEntry::Address(address.to_owned()))
             .collect();
-        Request::command(Method::POST, "/v1/addresses", &self.identity)
-            .json(&AddressesRequest { addresses })
+        Request::command(Method::POST, "/v1/addresses", &self.identity).json(
+            &WatchAddressesRequest {
+                addresses,
+                ..WatchAddressesRequest::default()
+            },
+        )
     }
 
     /// A message of the smallest size, filled with `byte`, for `recipient`.

@@ -10,7 +10,7 @@ use satpost_domain::ids::{BlockHash, ChainHash, Digest, Txid};
 use satpost_domain::mailbox::{MailboxEvent, SizeBucket};
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{WatchOptions, WatchlistEvent};
 use satpost_domain::{
     ClientId, CommandId, Event, EventId, MessageId, MessagingKey, Metadata, PayloadId,
     RequestDigest, Revision, Sealed, StreamId, Timestamp, WatchId,
@@ -144,7 +144,8 @@ impl Sample {
     async fn watch(&mut self, revision: u64, script: [u8; 22]) {
         let watched = WatchlistEvent::AddressWatched {
             id: WatchId::new([script[2]; 16]),
-            script: Sealed::Present(Script::new(&script).unwrap()),
+            target: Sealed::Present(Script::new(&script).unwrap().into()),
+            options: WatchOptions::default(),
             at: AT,
         };
         let stream = StreamId::watchlist(client());

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use satpost_domain::chain::{
-    BlockRef, Chain, ChainCommand, GapKind, RemovalCause, ReplacedIn, ReplacedVia, Sighting, Touch,
+    BlockRef, Chain, ChainCommand, DepthSet, GapKind, RemovalCause, ReplacedIn, ReplacedVia,
+    Sighting, Touch,
 };
 use satpost_domain::client::{Client, ClientCommand, ClientEvent, PushDeathReason};
 use satpost_domain::hash::sha256;
@@ -15,7 +16,9 @@ use satpost_domain::mailbox::{Mailbox, MailboxCommand, ParkReason};
 use satpost_domain::network::Network;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::{Watchlist, WatchlistCommand, WatchlistEvent};
+use satpost_domain::watchlist::{
+    Birthday, NewWatch, WatchBounds, WatchWish, Watchlist, WatchlistCommand, WatchlistEvent,
+};
 use satpost_domain::{
     Aggregate, ClientId, CommandId, Envelope, Event, EventId, MessageId, MessagingKey, Metadata,
     PayloadId, Position, PushTargetId, RequestDigest, Revision, Sealed, StreamId, Timestamp,
@@ -136,10 +139,10 @@ impl World {
         let mut log = self.log.clone();
         for envelope in &mut log {
             match &mut envelope.event {
-                Event::Watchlist(WatchlistEvent::AddressWatched { id, script, .. })
+                Event::Watchlist(WatchlistEvent::AddressWatched { id, target, .. })
                     if self.closed.contains(&(*id).into()) =>
                 {
-                    *script = Sealed::Erased;
+                    *target = Sealed::Erased;
                 }
                 Event::Client(ClientEvent::PushTargetSet {
                     id, registration, ..
@@ -287,7 +290,12 @@ impl World {
         if let Some(id) = self.push_id(client) {
             let reason = PushDeathReason::Gone;
             let lost = if dead {
-                ClientCommand::MarkPushTargetDead { id, reason, at }
+                ClientCommand::MarkPushTargetDead {
+                    id,
+                    reason,
+                    since: None,
+                    at,
+                }
             } else {
                 ClientCommand::RemovePushTarget { at }
             };
@@ -334,17 +342,35 @@ impl World {
         if self.live.client_directory().client(&client).is_none() {
             return;
         }
-        let scripts = vec![(WatchId::new(self.draw()), script(script_number))];
-        assert!(self.ask_watchlist(client, &WatchlistCommand::Watch { scripts, at }));
-        let hash = script(script_number).hash();
-        assert!(self.live.watched_scripts().watches(&client, &hash));
+        let script = script(script_number);
+        let hash = script.hash();
+        let depths = DepthSet::new([u32::from(number % 140) + 2]).ok();
+        let birthday = (number % 5 == 0).then_some(Birthday::Height(number.into()));
+        let watch = NewWatch {
+            id: WatchId::new(self.draw()),
+            target: if number % 2 == 0 {
+                script.into()
+            } else {
+                hash.into()
+            },
+            wish: WatchWish { depths, birthday },
+        };
+        let watch = WatchlistCommand::Watch {
+            watches: vec![watch],
+            bounds: WatchBounds::new(Network::Regtest, None),
+            at,
+        };
+        assert!(self.ask_watchlist(client, &watch));
+        let settled = self.watchlists[&client].options(&hash);
+        let watched = self.live.watched_scripts();
+        assert_eq!(watched.options(&client, &hash), settled);
     }
 
     fn unwatch(&mut self, number: u8, script_number: u8) {
         let (client, at) = (client_id(number), self.now());
         let script = script(script_number);
         let watched = self.live.watched_scripts().watches(&client, &script.hash());
-        let scripts = vec![script];
+        let scripts = vec![script.hash()];
         let unwatched = self.ask_watchlist(client, &WatchlistCommand::Unwatch { scripts, at });
         assert_eq!(unwatched, watched);
     }

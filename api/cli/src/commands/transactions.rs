@@ -1,4 +1,4 @@
-//! Addresses and transactions.
+//! Receive addresses and transactions.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -19,45 +19,6 @@ const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) fn new_address(wallet: &mut Wallet, output: &Output) -> anyhow::Result<ExitCode> {
     let address = wallet.new_address()?;
     output.show(&address, &json!({ "address": address }));
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Watches addresses, or a new receive address.
-pub(crate) async fn watch_address(
-    wallet: &mut Wallet,
-    mut addresses: Vec<String>,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    if addresses.is_empty() {
-        addresses.push(wallet.new_address()?);
-    }
-    let added = wallet.watch_addresses(&addresses).await?;
-    output.show(
-        &addresses.join("\n"),
-        &json!({ "addresses": addresses, "added": added }),
-    );
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Watches addresses no longer.
-pub(crate) async fn unwatch_address(
-    wallet: &mut Wallet,
-    addresses: &[String],
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    wallet.unwatch_addresses(addresses).await?;
-    output.show("", &json!({ "addresses": addresses }));
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Lists what the server watches.
-pub(crate) async fn list_addresses(
-    wallet: &mut Wallet,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    for watched in wallet.list_addresses().await? {
-        output.show(&watched.address, &serde_json::to_value(&watched)?);
-    }
     Ok(ExitCode::SUCCESS)
 }
 

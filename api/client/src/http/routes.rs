@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 use satpost_api_types::addresses::{
-    AddressesRequest, ListAddressesResponse, WatchAddressesResponse,
+    ImportAddressesResponse, ListAddressesResponse, UnwatchAddressesRequest, WatchAddressesRequest,
+    WatchAddressesResponse, WatchEntry,
+};
+use satpost_api_types::balance::{
+    BalanceResponse, ListUtxosResponse, RescanAddressesRequest, RescanAddressesResponse,
 };
 use satpost_api_types::clients::{
     ClientResponse, RegisterClientRequest, RegisterClientResponse, RotateMessagingKeyRequest,
@@ -21,6 +25,7 @@ use satpost_api_types::push::{
 use satpost_api_types::service::{InfoResponse, LimitsResponse};
 use satpost_api_types::transactions::{ListTransactionsResponse, TransactionProof};
 use satpost_domain::ids::Txid;
+use satpost_domain::limits::ADDRESSES_PER_PAGE_MAX;
 use satpost_domain::{CommandId, MessagingKey};
 
 use super::call::{Body, Call};
@@ -137,11 +142,29 @@ impl HttpClient {
     pub async fn watch_addresses(
         &self,
         identity: &IdentitySecret,
-        addresses: Vec<String>,
+        request: &WatchAddressesRequest,
     ) -> Result<WatchAddressesResponse, CallError> {
         let call = self
             .command(Method::POST, "/v1/addresses", Signers::one(identity))
-            .json(&AddressesRequest { addresses });
+            .json(request);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// Watches many addresses: `lines` has one entry a line, as JSON.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn import_addresses(
+        &self,
+        identity: &IdentitySecret,
+        lines: Vec<u8>,
+    ) -> Result<ImportAddressesResponse, CallError> {
+        let path = "/v1/addresses:import";
+        let mut call = self.command(Method::POST, path, Signers::one(identity));
+        call.body = Some(Body {
+            content_type: "application/x-ndjson",
+            bytes: lines,
+        });
         self.carry_out(&call).await?.json()
     }
 
@@ -152,15 +175,15 @@ impl HttpClient {
     pub async fn unwatch_addresses(
         &self,
         identity: &IdentitySecret,
-        addresses: Vec<String>,
+        addresses: Vec<WatchEntry>,
     ) -> Result<(), CallError> {
         let call = self
             .command(Method::DELETE, "/v1/addresses", Signers::one(identity))
-            .json(&AddressesRequest { addresses });
+            .json(&UnwatchAddressesRequest { addresses });
         self.carry_out(&call).await.map(drop)
     }
 
-    /// One page of the watched addresses, after the address `after`.
+    /// One page of the watched addresses, after a cursor.
     ///
     /// # Errors
     /// [`CallError`].
@@ -170,7 +193,8 @@ impl HttpClient {
         after: Option<&str>,
     ) -> Result<ListAddressesResponse, CallError> {
         let mut call = Call::query("/v1/addresses", Some(Signers::one(identity)));
-        call.query = query([("after", after.map(str::to_owned))]);
+        let limit = ADDRESSES_PER_PAGE_MAX.to_string();
+        call.query = query([("after", after.map(str::to_owned)), ("limit", Some(limit))]);
         self.carry_out(&call).await?.json()
     }
 
@@ -199,6 +223,50 @@ impl HttpClient {
     ) -> Result<TransactionProof, CallError> {
         let path = format!("/v1/transactions/{txid}/proof");
         let call = Call::query(&path, Some(Signers::one(identity)));
+        self.carry_out(&call).await?.json()
+    }
+
+    /// What the watched addresses have.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn get_balance(
+        &self,
+        identity: &IdentitySecret,
+        script_hash: Option<&str>,
+    ) -> Result<BalanceResponse, CallError> {
+        let mut call = Call::query("/v1/balance", Some(Signers::one(identity)));
+        call.query = query([("script_hash", script_hash.map(str::to_owned))]);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// Has the history of watched addresses read; the same again shows the progress.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn rescan_addresses(
+        &self,
+        identity: &IdentitySecret,
+        request: &RescanAddressesRequest,
+    ) -> Result<RescanAddressesResponse, CallError> {
+        let path = "/v1/addresses/rescan";
+        let call = self
+            .command(Method::POST, path, Signers::one(identity))
+            .json(request);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// A page of the coins that no block has spent.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn list_utxos(
+        &self,
+        identity: &IdentitySecret,
+        after: Option<&str>,
+    ) -> Result<ListUtxosResponse, CallError> {
+        let mut call = Call::query("/v1/utxos", Some(Signers::one(identity)));
+        call.query = query([("after", after.map(str::to_owned))]);
         self.carry_out(&call).await?.json()
     }
 

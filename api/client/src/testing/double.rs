@@ -172,9 +172,10 @@ impl World {
                 "registered_at": 1, "push": "none",
             })),
             ("GET", "/v1/addresses") => Ok(json!({
-                "more": false,
+                "more": false, "cursor": null,
                 "addresses": self.watched.iter().map(|address| json!({
-                    "address": address, "script_hash": "", "watched_at": 1,
+                    "address": address, "script": null, "script_hash": "", "depths": [],
+                    "birthday": null, "watched_at": 1,
                 })).collect::<Vec<_>>(),
             })),
             ("POST", "/v1/addresses") => {
@@ -182,7 +183,25 @@ impl World {
                     serde_json::from_value(body()["addresses"].clone()).unwrap();
                 let added = addresses.len();
                 self.watched.extend(addresses);
-                Ok(json!({ "added": added }))
+                Ok(json!({ "added": added, "changed": 0 }))
+            }
+            ("POST", "/v1/addresses:import") => {
+                let lines: Vec<_> = request
+                    .body
+                    .split_inclusive(|byte| *byte == b'\n')
+                    .collect();
+                let good = lines
+                    .iter()
+                    .filter_map(|line| serde_json::from_slice(line).ok());
+                let before = self.watched.len();
+                self.watched.extend(good);
+                let added = self.watched.len() - before;
+                let bad = lines.len() - added;
+                let error = json!({ "line": lines.len(), "code": "malformed", "detail": "" });
+                Ok(json!({
+                    "lines": lines.len(), "added": added, "changed": 0, "unchanged": 0,
+                    "refused": bad, "errors": vec![error; bad.min(1)],
+                }))
             }
             ("GET", "/v1/messages") => self.fetch(&keys[0], request),
             ("POST", "/v1/messages/ack") => self.acknowledge(&keys[0], &request.body),

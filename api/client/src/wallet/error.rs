@@ -4,6 +4,7 @@ use satpost_domain::network::Network;
 
 use crate::base_url::BaseUrlError;
 use crate::contact_card::CardError;
+use crate::descriptor::DescriptorError;
 use crate::http::{CallError, HttpSetupError};
 use crate::mailbox_check::MailboxMismatch;
 use crate::merkle_proof::MerkleProofError;
@@ -12,6 +13,7 @@ use crate::receive_address::AddressIndexError;
 use crate::sealing::SealError;
 use crate::seed_file::SeedFileError;
 use crate::store::StoreError;
+use crate::web_push::PushError;
 
 /// A flow did not come to its end. What was done before stays done, and running it again is safe.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +48,18 @@ pub enum WalletError {
         /// The text.
         text: String,
     },
+    /// A descriptor cannot be watched.
+    #[error(transparent)]
+    Descriptor(#[from] DescriptorError),
+    /// What was to be imported cannot be read.
+    #[error("the addresses to import cannot be read")]
+    Input(#[source] std::io::Error),
     /// No more addresses.
     #[error(transparent)]
     AddressIndex(#[from] AddressIndexError),
+    /// What came as a push is none of Satpost.
+    #[error(transparent)]
+    Push(#[from] PushError),
     /// The push service failed.
     #[error(transparent)]
     PushService(#[from] PushServiceError),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Wallet, WalletError};
 use crate::push_service::PushService;
 use crate::store::PushSubscription;
-use crate::web_push::{Push, PushKeys};
+use crate::web_push::{Push, PushKeys, read_push_field};
 
 /// How long one request waits at the push service.
 const RECEIVE_WAIT_MAX: Duration = Duration::from_secs(25);
@@ -63,6 +63,38 @@ impl Wallet {
         http.verify_push_target(&self.identity, &code).await?;
         push.verified = true;
         self.keep_push(Some(push))
+    }
+
+    /// Registers a phone's target at Apple or Google. The server's code comes to the app as a push; give what
+    /// stands in it to [`Self::verify_push_target`].
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn set_phone_push_target(
+        &mut self,
+        target: &SetPushTargetRequest,
+    ) -> Result<(), WalletError> {
+        self.registered()?;
+        self.http()?.set_push_target(&self.identity, target).await?;
+        // The server keeps one target; a subscription of before wakes nobody any more.
+        self.keep_push(None)
+    }
+
+    /// Gives the server its code back: `field` is what the push said (see [`read_push_field`]). False when that
+    /// push was no code but a wake-up.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn verify_push_target(&mut self, field: &str) -> Result<bool, WalletError> {
+        self.registered()?;
+        match read_push_field(field)? {
+            Push::Wake => Ok(false),
+            Push::Verification { code } => {
+                let http = self.http()?;
+                http.verify_push_target(&self.identity, &code).await?;
+                Ok(true)
+            }
+        }
     }
 
     /// Waits until the server wakes this wallet; false when it did not within `timeout`.

@@ -420,3 +420,23 @@ async fn contacts_have_one_name_each_and_never_the_own_card() {
         Err(WalletError::OwnCard)
     ));
 }
+
+#[tokio::test]
+async fn imports_a_long_list_in_parts_and_tells_how_far_it_is() {
+    const MANY: usize = 45_000;
+    let double = Double::start(NOW).await;
+    let (mut alice, _) = couple(&double).await;
+    let lines: String = (0..MANY).map(|number| format!("\"a{number}\"\n")).collect();
+    let mut progress = Vec::new();
+    let sum = alice
+        .wallet
+        .import_addresses((lines + "nonsense").as_bytes(), |sum| {
+            progress.push(sum.added)
+        })
+        .await
+        .unwrap();
+    assert_eq!((sum.lines, sum.added, sum.refused), (MANY + 1, MANY, 1));
+    assert_eq!(sum.errors[0].line, MANY + 1);
+    assert_eq!(progress, [20_000, 40_000, MANY]);
+    assert_eq!(alice.wallet.list_addresses().await.unwrap().len(), MANY);
+}

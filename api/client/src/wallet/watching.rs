@@ -1,11 +1,18 @@
 //! Receive addresses, what the server watches, and what it has seen.
 
 use std::collections::BTreeSet;
+use std::io::BufRead;
 
-use satpost_api_types::addresses::WatchedAddress;
+use satpost_api_types::addresses::{
+    Birthday, ImportAddressesResponse, WatchAddressesRequest, WatchEntry, WatchedAddress,
+};
+use satpost_api_types::balance::{
+    BalanceResponse, ListUtxosResponse, RescanAddressesRequest, RescanAddressesResponse,
+};
 use satpost_api_types::transactions::{Block, Transaction};
 use satpost_domain::limits::ADDRESSES_PER_REQUEST_MAX;
 
+use super::import_parts::{ImportParts, add_part};
 use super::{Wallet, WalletError};
 use crate::receive_address::receive_address;
 
@@ -44,17 +51,68 @@ impl Wallet {
     /// # Errors
     /// [`WalletError`].
     pub async fn watch_addresses(&mut self, addresses: &[String]) -> Result<usize, WalletError> {
+        let entries: Vec<_> = addresses.iter().cloned().map(WatchEntry::Address).collect();
+        self.watch_entries(&entries).await
+    }
+
+    /// Lets the server watch addresses, scripts or hashes of scripts, each with what the wallet wants to
+    /// hear of it; returns how many of them it did not watch before.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn watch_entries(&mut self, entries: &[WatchEntry]) -> Result<usize, WalletError> {
         self.registered()?;
         let http = self.http()?;
         let mut added = 0;
-        for some in addresses.chunks(ADDRESSES_PER_REQUEST_MAX) {
-            let answer = http.watch_addresses(&self.identity, some.to_vec()).await?;
+        for some in entries.chunks(ADDRESSES_PER_REQUEST_MAX) {
+            let request = WatchAddressesRequest {
+                addresses: some.to_vec(),
+                ..WatchAddressesRequest::default()
+            };
+            let answer = http.watch_addresses(&self.identity, &request).await?;
             added += answer.added;
             let mut draft = self.state.clone();
-            draft.watched.extend(some.iter().cloned());
+            draft.watched.extend(some.iter().filter_map(address_in));
             self.commit(draft)?;
         }
         Ok(added)
+    }
+
+    /// What the watched addresses have, and whether anything may be missing.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn get_balance(&self) -> Result<BalanceResponse, WalletError> {
+        self.registered()?;
+        Ok(self.http()?.get_balance(&self.identity, None).await?)
+    }
+
+    /// A page of the coins of the watched addresses, from the cursor of the page before.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn list_utxos(&self, after: Option<&str>) -> Result<ListUtxosResponse, WalletError> {
+        self.registered()?;
+        Ok(self.http()?.list_utxos(&self.identity, after).await?)
+    }
+
+    /// Has the history of watched addresses read from `birthday` on, 1 to 100 at a time. The same
+    /// again shows the progress.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn rescan_addresses(
+        &self,
+        addresses: &[String],
+        birthday: Birthday,
+    ) -> Result<RescanAddressesResponse, WalletError> {
+        self.registered()?;
+        let request = RescanAddressesRequest {
+            addresses: addresses.iter().cloned().map(WatchEntry::Address).collect(),
+            birthday,
+        };
+        let http = self.http()?;
+        Ok(http.rescan_addresses(&self.identity, &request).await?)
     }
 
     /// Lets the server watch addresses no longer.
@@ -62,16 +120,50 @@ impl Wallet {
     /// # Errors
     /// [`WalletError`].
     pub async fn unwatch_addresses(&mut self, addresses: &[String]) -> Result<(), WalletError> {
+        let entries: Vec<_> = addresses.iter().cloned().map(WatchEntry::Address).collect();
+        self.unwatch_entries(&entries).await
+    }
+
+    /// Lets the server watch addresses, scripts or hashes of scripts no longer.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub async fn unwatch_entries(&mut self, entries: &[WatchEntry]) -> Result<(), WalletError> {
         self.registered()?;
         let http = self.http()?;
-        for some in addresses.chunks(ADDRESSES_PER_REQUEST_MAX) {
+        for some in entries.chunks(ADDRESSES_PER_REQUEST_MAX) {
             http.unwatch_addresses(&self.identity, some.to_vec())
                 .await?;
             let mut draft = self.state.clone();
-            draft.watched.retain(|address| !some.contains(address));
+            for address in some.iter().filter_map(address_in) {
+                draft.watched.remove(&address);
+            }
             self.commit(draft)?;
         }
         Ok(())
+    }
+
+    /// Lets the server watch many addresses: one entry a line, as the server takes them. Sends them in
+    /// parts and tells the sum so far after each. What is imported is not remembered by the wallet, only by
+    /// the server.
+    ///
+    /// # Errors
+    /// [`WalletError`]; the parts before stay carried out, and the same import may be made again.
+    pub async fn import_addresses(
+        &mut self,
+        lines: impl BufRead,
+        mut on_progress: impl FnMut(&ImportAddressesResponse),
+    ) -> Result<ImportAddressesResponse, WalletError> {
+        self.registered()?;
+        let http = self.http()?;
+        let mut sum = ImportAddressesResponse::default();
+        let mut parts = ImportParts::new(lines);
+        while let Some(part) = parts.next_part().map_err(WalletError::Input)? {
+            let answer = http.import_addresses(&self.identity, part.bytes).await?;
+            add_part(&mut sum, answer, part.lines_before);
+            on_progress(&sum);
+        }
+        Ok(sum)
     }
 
     /// Every address the server watches for this wallet.
@@ -82,14 +174,14 @@ impl Wallet {
         self.registered()?;
         let http = self.http()?;
         let mut all: Vec<WatchedAddress> = Vec::new();
+        let mut cursor = None;
         loop {
-            let after = all.last().map(|watched| watched.address.clone());
             let page = http
-                .list_addresses(&self.identity, after.as_deref())
+                .list_addresses(&self.identity, cursor.as_deref())
                 .await?;
-            let more = page.more && !page.addresses.is_empty();
             all.extend(page.addresses);
-            if !more {
+            cursor = page.cursor.filter(|_| page.more);
+            if cursor.is_none() {
                 return Ok(all);
             }
         }
@@ -143,7 +235,7 @@ impl Wallet {
             .list_addresses()
             .await?
             .into_iter()
-            .map(|watched| watched.address)
+            .filter_map(|watched| watched.address)
             .collect();
         let network = self.network()?;
         let mut draft = self.state.clone();
@@ -157,5 +249,13 @@ impl Wallet {
         }
         draft.watched = watched;
         self.commit(draft)
+    }
+}
+
+/// The address in an entry, if it is named by one.
+fn address_in(entry: &WatchEntry) -> Option<String> {
+    match entry {
+        WatchEntry::Address(address) => Some(address.clone()),
+        WatchEntry::Detailed(entry) => entry.address.clone(),
     }
 }

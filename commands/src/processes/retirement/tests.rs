@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use satpost_domain::limits::{ADDRESSES_PER_REQUEST_MAX, EVENTS_PER_COMMAND_MAX};
+use satpost_domain::limits::EVENTS_PER_COMMAND_MAX;
+use satpost_domain::network::Network;
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::{WatchBounds, WatchWish};
 
 use super::*;
 use crate::register_client::register_client;
@@ -16,6 +18,7 @@ use crate::watch_addresses::watch_addresses;
 const ALICE: ClientId = ClientId::from_stored([1; 32]);
 const KEY: MessagingKey = MessagingKey::from_stored([2; 32]);
 const OTHER_KEY: MessagingKey = MessagingKey::from_stored([3; 32]);
+const BOUNDS: WatchBounds = WatchBounds::new(Network::Regtest, None);
 /// More than one round clears.
 const ADDRESSES: usize = EVENTS_PER_COMMAND_MAX + 1;
 
@@ -35,11 +38,12 @@ async fn well_used() -> TestServer {
             .await
             .unwrap();
     }
-    let all: Vec<Script> = (0..ADDRESSES)
+    let all: Vec<_> = (0..ADDRESSES)
         .map(|number| Script::new(&number.to_be_bytes()).unwrap())
+        .map(|script| (script.into(), WatchWish::default()))
         .collect();
-    for some in all.chunks(ADDRESSES_PER_REQUEST_MAX) {
-        watch_addresses(handler, next(), ALICE, some.to_vec())
+    for some in all.chunks(EVENTS_PER_COMMAND_MAX) {
+        watch_addresses(handler, next(), ALICE, some.to_vec(), BOUNDS)
             .await
             .unwrap();
     }

@@ -16,6 +16,7 @@ fn gives_the_same_event_the_same_id_on_every_server() {
         inputs: vec![],
         block: block(101, 0),
         index: 3,
+        backfilled: true,
     };
     assert_eq!(event_id(GENESIS, &elsewhere), id);
     // Stored ids are a promise: this one was computed by hand and must never change.

@@ -19,8 +19,7 @@ use std::path::Path;
 
 use super::data_folder::LogId;
 use super::frame::ChainHash;
-use super::index_folder::{is_left_over, replace};
-use crate::storage::{Access, OpenError, Storage, read_whole};
+use crate::storage::{Access, OpenError, Storage, is_unfinished, read_whole, replace_file};
 
 /// The name of the file in the folder of the log.
 const NAME: &str = "clean";
@@ -74,7 +73,7 @@ impl CleanMark {
         folder: &Path,
         log_id: &LogId,
     ) -> io::Result<()> {
-        replace(storage, &folder.join(NAME), &self.encode(log_id))
+        replace_file(storage, &folder.join(NAME), &self.encode(log_id))
     }
 }
 
@@ -103,7 +102,7 @@ pub(super) fn read(
 /// True for the mark, and for one that was being written when the process ended.
 pub(super) fn is_mark(path: &Path) -> bool {
     path.file_stem().is_some_and(|stem| stem == NAME)
-        && (path.extension().is_none() || is_left_over(path))
+        && (path.extension().is_none() || is_unfinished(path))
 }
 
 /// Removes the mark, durably.

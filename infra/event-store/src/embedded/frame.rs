@@ -196,6 +196,19 @@ impl<'a> FrameParts<'a> {
     }
 }
 
+/// Whether the whole header of a frame is anywhere in `bytes`. Batches are written one after another,
+/// each when the one before is durable: what is before a frame was durable, too.
+pub(super) fn header_follows(log_id: &LogId, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = find(rest, log_id.batch_magic()) {
+        if FrameHeader::decode(log_id, &rest[at..]).is_some() {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
 /// Where `magic` is in `bytes` for the first time.
 pub(crate) fn find(bytes: &[u8], magic: &[u8; 8]) -> Option<usize> {
     let mut from = 0;

@@ -11,15 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::index_file::{self, Image, Layout};
-use crate::storage::{Access, Storage, StorageFile};
+use crate::storage::{Access, Storage, StorageFile, replace_file};
 
 /// How many index files are held open. The others are opened when they are read.
 const OPEN_FILES: usize = 64;
-/// How much is written between two syncs: one large sync at the end would hold up everyone on the
-/// disk.
-const CHUNK_BYTES: usize = 1024 * 1024;
-/// What is behind the name of a file until it is whole.
-const UNFINISHED: &str = "tmp";
 
 /// The index files of one log.
 pub(super) struct IndexFolder {
@@ -66,43 +61,8 @@ impl IndexFolder {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(of, _)| *of != number);
         drop(open);
-        replace(&*self.storage, &self.path(number), image.bytes())
+        replace_file(&*self.storage, &self.path(number), image.bytes())
     }
-}
-
-/// Writes a file so that its name always has the old content or the new one, and the new one
-/// after a power cut when this has returned.
-pub(super) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".");
-    unfinished.push(UNFINISHED);
-    let unfinished = PathBuf::from(unfinished);
-    let written =
-        write_whole(storage, &unfinished, bytes).and_then(|()| storage.rename(&unfinished, path));
-    if let Err(error) = written {
-        // It frees space; if it fails, the file is removed when the log is opened.
-        drop(storage.remove(&unfinished));
-        return Err(error);
-    }
-    path.parent()
-        .map_or(Ok(()), |folder| storage.sync_folder(folder))
-}
-
-fn write_whole(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let file = storage.create(path)?;
-    let mut at = 0;
-    for chunk in bytes.chunks(CHUNK_BYTES) {
-        file.write_at(chunk, at)?;
-        file.sync()?;
-        at += chunk.len() as u64;
-    }
-    Ok(())
-}
-
-/// True for the name of a file that was being replaced when the process ended.
-pub(super) fn is_left_over(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == UNFINISHED)
 }
 
 /// The tables of one full segment.

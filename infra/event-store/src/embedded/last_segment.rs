@@ -74,7 +74,8 @@ pub(super) fn read(
             if is_zero(rest) {
                 break;
             }
-            if !frame_follows(log_id, rest) && !was_finished(log_id, rest, scan.end) {
+            let behind = rest.get(1..).unwrap_or_default();
+            if !frame::header_follows(log_id, behind) && !was_finished(log_id, rest, scan.end) {
                 // Nothing whole comes after it: it is the batch that was being written.
                 tracing::debug!(reason = fault.reason(), "the last batch is not whole");
                 break;
@@ -140,19 +141,6 @@ fn header_is_damaged(bytes: &[u8], start: u64) -> bool {
 
 fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
-}
-
-/// Whether a frame header comes after the first byte. Batches are written one after another,
-/// each when the one before is durable: so what is before a frame was durable, too.
-fn frame_follows(log_id: &LogId, bytes: &[u8]) -> bool {
-    let mut rest = bytes.get(1..).unwrap_or_default();
-    while let Some(at) = frame::find(rest, log_id.batch_magic()) {
-        if FrameHeader::decode(log_id, &rest[at..]).is_some() {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
 }
 
 fn offset(offset: u64) -> usize {

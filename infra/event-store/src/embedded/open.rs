@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::clean_mark;
 use super::data_folder::{self, FolderKind, LogId};
 use super::frame::{self, FrameBuilder};
+use super::gathering::Gathering;
 use super::index_folder::IndexFolder;
 use super::last_segment::Last;
 use super::lost_payloads;
@@ -146,6 +147,7 @@ impl EmbeddedEventStore {
             shared: Arc::clone(&shared),
             chain,
             batch: Batch::new(FrameBuilder::new(log_id), next_position),
+            gathering: Gathering::default(),
         };
         let thread = std::thread::Builder::new()
             .name("event-log-writer".to_owned())

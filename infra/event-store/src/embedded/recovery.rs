@@ -16,14 +16,14 @@ use super::clean_mark::{self, CleanMark};
 use super::data_folder::LogId;
 use super::frame::ChainHash;
 use super::index::{Contradiction, Index};
-use super::index_folder::{self, IndexFolder};
+use super::index_folder::IndexFolder;
 use super::last_segment::{self, Last};
 use super::loading::{self, Loaded, Loading};
 use super::recent::PayloadState;
 use super::segment::{self, HEADER_BYTES, SegmentFile, SegmentHeader};
 use crate::payload_store::recovery::Living;
 use crate::storage::file_preparer::FilePreparer;
-use crate::storage::{Access, OpenError, Storage};
+use crate::storage::{Access, OpenError, Storage, is_unfinished};
 
 /// How many segments each thread has in memory at once, as index files.
 const SEGMENTS_PER_THREAD: usize = 4;
@@ -185,7 +185,7 @@ fn segment_paths(
         .list(folder)
         .map_err(OpenError::io("list", folder))?;
     for path in found {
-        let left_over = FilePreparer::is_left_over(&path) || index_folder::is_left_over(&path);
+        let left_over = FilePreparer::is_left_over(&path) || is_unfinished(&path);
         if segment::number(&path).is_some() {
             paths.push(path);
         } else if left_over && access == Access::ReadWrite {

@@ -112,11 +112,10 @@ pub fn restore(
     copying.total += options.payloads.iter().map(|file| file.bytes).sum::<u64>();
     let mut cut = Cut {
         to: options.to.unwrap_or(options.head).major(),
-        is_over: false,
         chain: [0; 32],
         head: 0,
         bytes: 0,
-        living: Living::default(),
+        living_at_it: None,
         living_in_the_end: Living::default(),
     };
     copy_log(options, &log_id, &paths, &mut cut, &mut copying)?;
@@ -124,7 +123,7 @@ pub fn restore(
     backup::make_folder(&target_payloads)?;
     let found = copy_payloads(options, &log_id, &cut, &mut copying)?;
     backup::sync_folder(&target_payloads)?;
-    let lost = cut.living.iter().filter(|(id, _)| !found.contains(id));
+    let lost = cut.living().iter().filter(|(id, _)| !found.contains(id));
     let lost = LostPayloads(lost.map(|(id, position)| (*id, *position)).collect());
     lost.write(&options.target, &log_id)?;
     Ok(UnfinishedFolder {
@@ -144,25 +143,38 @@ pub fn restore(
 /// Where the log is cut, and what lives there.
 struct Cut {
     to: u64,
-    is_over: bool,
     chain: ChainHash,
     head: u64,
     bytes: u64,
-    living: Living,
+    /// What lives there, once something is behind it.
+    living_at_it: Option<Living>,
     /// What still lives at the end of the backup: only that may come back.
     living_in_the_end: Living,
 }
 
 impl Cut {
     fn take(&mut self, batch: &WalkedBatch<'_>) -> Result<(), walk::Damage> {
+        if batch.head() > self.to && self.living_at_it.is_none() {
+            self.living_at_it = Some(self.living_in_the_end.clone());
+        }
         batch.follow_payloads(&mut self.living_in_the_end)?;
-        self.is_over |= batch.head() > self.to;
-        if !self.is_over {
-            batch.follow_payloads(&mut self.living)?;
+        if !self.is_over() {
             self.chain = batch.parts.hash;
             self.head = batch.head();
         }
         Ok(())
+    }
+
+    /// Whether something is behind the cut.
+    fn is_over(&self) -> bool {
+        self.living_at_it.is_some()
+    }
+
+    /// What lives at the cut.
+    fn living(&self) -> &Living {
+        self.living_at_it
+            .as_ref()
+            .unwrap_or(&self.living_in_the_end)
     }
 }
 
@@ -182,7 +194,7 @@ fn copy_log(
             first,
             previous: chain,
         };
-        let was_over = cut.is_over;
+        let was_over = cut.is_over();
         let mut walk = Walk::open_whole(path, log_id)?;
         if walk.header != Some(expected) {
             let reason = "this is not the segment that follows, or its header is damaged";
@@ -192,7 +204,7 @@ fn copy_log(
         let damaged = |damage: walk::Damage| CopyError::from(damage.in_file(path));
         while let Some(batch) = walk.next()?.map_err(damaged)? {
             cut.take(&batch).map_err(damaged)?;
-            if !cut.is_over {
+            if !cut.is_over() {
                 end = batch.start + batch.header.length;
             }
         }
@@ -250,7 +262,7 @@ fn copy_payloads(
         }
     }
     // What was erased behind the cut stays erased, even where its key were still in the backup.
-    let mut wanted = cut.living.clone();
+    let mut wanted = cut.living().clone();
     wanted.retain(|id, position| cut.living_in_the_end.get(id) == Some(position));
     let folder = options.target.join(payload_store::FOLDER);
     let check = PayloadCheck {

@@ -1,15 +1,17 @@
 //! Counts what is in a log, by reading all of it with checksums and without hashes.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use satpost_domain::{PayloadId, Position};
 
-use super::data_folder;
-use super::record::Record;
+use super::by_name::ByName;
+use super::data_folder::{self, LogId};
+use super::frame::ChainHash;
+use super::side_by_side::side_by_side;
 use super::verify::{Findings, folder};
-use super::walk::{self, Damage, Walk};
-use super::{lost_payloads, segment};
+use super::walk::{self, Damage, PayloadChange, Place, Walk};
+use super::{loading, lost_payloads, segment};
 use crate::payload_store::blob_segment::{self, FRAME_HEADER_BYTES, FrameHeader};
 use crate::payload_store::recovery::Living;
 use crate::storage::{Disk, OpenError};
@@ -69,13 +71,13 @@ pub struct Statistics {
 }
 
 /// Reads the log of a data folder, also beside a process that writes. `progress` is told how many
-/// bytes of how many are done.
+/// bytes of how many are done, from several threads.
 ///
 /// # Errors
 /// [`OpenError`] when the folder is not one, a file cannot be read, or bytes are damaged.
 pub fn statistics(
     folder: impl Into<PathBuf>,
-    progress: &dyn Fn(u64, u64),
+    progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Statistics, OpenError> {
     let folder = folder.into();
     let log_id = data_folder::read_format(&Disk, &folder, data_folder::FolderKind::Data)?
@@ -84,39 +86,19 @@ pub fn statistics(
         })?;
     let log = folder.join(segment::FOLDER);
     let segments = folder::segments(&log, &mut Findings::default())?;
-    let sizes = |path: &PathBuf| super::backup::length(path);
-    let total: u64 = segments.values().map(sizes).sum();
+    let last = segments.last_key_value().map_or(0, |(number, _)| *number);
     let mut found = Statistics::empty(log_id.identity(), &log, &segments)?;
-    let (mut living, mut done) = (Living::default(), 0);
-    for (number, path) in &segments {
-        let mut walk = Walk::open(path, &log_id)?.with_checksums_only();
-        if walk.header.is_none() {
-            return Err(Damage::new(0, "this is not a segment of this log").in_file(path));
-        }
-        loop {
-            let batch = match walk.next()? {
-                Ok(Some(batch)) => batch,
-                Ok(None) => break,
-                Err(damage) => {
-                    let is_last = segments.keys().last() == Some(number);
-                    let is_end = is_last && (walk.is_in_flight()? || !walk.batch_follows()?);
-                    if is_end {
-                        break;
-                    }
-                    return Err(damage.in_file(path));
-                }
-            };
-            found.batches += 1;
-            batch
-                .visit_and_follow(&mut living, |position, at, record| {
-                    found.count(position, at, &record, position == batch.head())
-                })
-                .map_err(|damage| damage.in_file(path))?;
-        }
-        found.head = Position::new(walk.place.head(), 0);
-        found.chain = walk.place.chain;
-        done += walk.len;
-        progress(done.min(total), total);
+    let mut living = Living::default();
+    let counted = side_by_side(
+        &segments,
+        loading::threads(),
+        progress,
+        |names: &mut Names, number, path| count_segment(names, path, &log_id, number == last),
+        |segment| found.take_segment(segment, &mut living),
+    )?;
+    for Names { kinds, streams } in counted {
+        add_all(&mut found.kinds, kinds);
+        add_all(&mut found.streams, streams);
     }
     let lost = lost_payloads::read(&folder, &log_id)?.take_out_of(&mut living);
     found.payloads_lost = lost as u64;
@@ -125,10 +107,128 @@ pub fn statistics(
     Ok(found)
 }
 
+/// What one thread counts in all its segments.
+#[derive(Default)]
+struct Names {
+    kinds: ByName<Count>,
+    streams: ByName<Count>,
+}
+
+fn add_all(counts: &mut HashMap<String, Count>, more: ByName<Count>) {
+    for (name, count) in more.into_entries() {
+        match counts.get_mut(&*name) {
+            Some(known) => {
+                known.events += count.events;
+                known.bytes += count.bytes;
+            }
+            None => {
+                counts.insert(name.to_string(), count);
+            }
+        }
+    }
+}
+
+/// What is in one segment.
+struct CountedSegment {
+    total: Count,
+    batches: u64,
+    head: u64,
+    chain: ChainHash,
+    payloads: PayloadChange,
+    oldest: Option<RecordedEvent>,
+    newest: Option<RecordedEvent>,
+}
+
+/// Reads a segment. Says how long its file is, too.
+fn count_segment(
+    names: &mut Names,
+    path: &Path,
+    log_id: &LogId,
+    is_last: bool,
+) -> Result<(CountedSegment, u64), OpenError> {
+    let mut walk = Walk::open(path, log_id)?.with_checksums_only();
+    if walk.header.is_none() {
+        return Err(Damage::new(0, "this is not a segment of this log").in_file(path));
+    }
+    let (first_batch, mut last_batch) = (walk.place, None);
+    let (mut total, mut batches) = (Count::default(), 0);
+    let mut payloads = PayloadChange::default();
+    loop {
+        let place = walk.place;
+        let batch = match walk.next()? {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            Err(damage) => {
+                if is_last && (walk.is_in_flight()? || !walk.batch_follows()?) {
+                    break;
+                }
+                return Err(damage.in_file(path));
+            }
+        };
+        batches += 1;
+        if batch.header.events > 0 {
+            last_batch = Some(place);
+        }
+        let taken = payloads.take(&batch, |_, _, record| {
+            let bytes = record.bytes();
+            total.add(bytes);
+            let count = |names: &mut ByName<Count>, name| {
+                names.get_or_insert_with(name, Count::default).add(bytes);
+            };
+            count(&mut names.kinds, record.kind);
+            count(&mut names.streams, record.stream);
+            Ok(())
+        });
+        taken.map_err(|damage| damage.in_file(path))?;
+    }
+    let (len, end) = (walk.len, walk.place);
+    let mut events_from = |place| first_and_last_event(&mut walk, place, path);
+    let segment = CountedSegment {
+        total,
+        batches,
+        head: end.head(),
+        chain: end.chain,
+        payloads,
+        oldest: events_from(first_batch)?.0,
+        newest: match last_batch {
+            Some(place) => events_from(place)?.1,
+            None => None,
+        },
+    };
+    Ok((segment, len))
+}
+
+/// The first and the last event of the first batch from `place` on that has any.
+fn first_and_last_event(
+    walk: &mut Walk<'_>,
+    place: Place,
+    path: &Path,
+) -> Result<(Option<RecordedEvent>, Option<RecordedEvent>), OpenError> {
+    walk.place = place;
+    while let Ok(Some(batch)) = walk.next()? {
+        let (head, mut first, mut last) = (batch.head(), None, None);
+        let visited = batch.visit(|position, at, record| {
+            if first.is_some() && position < head {
+                return Ok(());
+            }
+            let event = record.to_event(Position::new(position, 0));
+            let event = event.map_err(|error| Damage::new(at, error.to_string()))?;
+            first.get_or_insert_with(|| event.clone());
+            last = Some(event);
+            Ok(())
+        });
+        visited.map_err(|damage| damage.in_file(path))?;
+        if first.is_some() {
+            return Ok((first, last));
+        }
+    }
+    Ok((None, None))
+}
+
 impl Statistics {
     fn empty(
         log: LogIdentity,
-        folder: &std::path::Path,
+        folder: &Path,
         segments: &std::collections::BTreeMap<u32, PathBuf>,
     ) -> Result<Self, OpenError> {
         let files = super::backup::files_of(folder)?;
@@ -153,38 +253,22 @@ impl Statistics {
         })
     }
 
-    fn count(
-        &mut self,
-        position: u64,
-        at: usize,
-        record: &Record<'_>,
-        is_last: bool,
-    ) -> Result<(), Damage> {
-        let bytes = record.bytes();
-        self.total.add(bytes);
-        for (map, name) in [
-            (&mut self.kinds, record.kind),
-            (&mut self.streams, record.stream),
-        ] {
-            match map.get_mut(name) {
-                Some(count) => count.add(bytes),
-                None => map.entry(name.to_owned()).or_default().add(bytes),
-            }
-        }
-        if self.oldest.is_none() || is_last {
-            let event = record
-                .to_event(Position::new(position, 0))
-                .map_err(|error| Damage::new(at, error.to_string()))?;
-            self.oldest.get_or_insert_with(|| event.clone());
-            self.newest = Some(event);
-        }
-        Ok(())
+    /// Takes the next segment in order.
+    fn take_segment(&mut self, segment: CountedSegment, living: &mut Living) {
+        self.total.events += segment.total.events;
+        self.total.bytes += segment.total.bytes;
+        self.batches += segment.batches;
+        self.head = Position::new(segment.head, 0);
+        self.chain = segment.chain;
+        segment.payloads.apply(living);
+        self.oldest = self.oldest.take().or(segment.oldest);
+        self.newest = segment.newest.or(self.newest.take());
     }
 
     fn count_blobs(
         &mut self,
-        folder: &std::path::Path,
-        log_id: &data_folder::LogId,
+        folder: &Path,
+        log_id: &LogId,
         living: &Living,
     ) -> Result<(), OpenError> {
         let mut bytes = Vec::new();

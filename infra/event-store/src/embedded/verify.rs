@@ -6,15 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use satpost_domain::Position;
 
 use self::history::History;
 use self::payloads::PayloadCheck;
-use self::segment_check::SegmentReport;
 use super::data_folder::{self, LogId};
+use super::side_by_side::side_by_side;
 use super::{lost_payloads, segment, walk};
 use crate::LogIdentity;
 use crate::payload_store;
@@ -164,7 +162,9 @@ pub fn verify(
         last: files.last_key_value().map_or(0, |(number, _)| *number),
     };
     let mut history = History::new(&log, first_number, findings);
-    verify_segments(&scope, &files, options.threads.max(1), progress, |report| {
+    let check = |(): &mut (), number, path: &Path| segment_check::check(&scope, number, path);
+    let threads = options.threads.max(1);
+    side_by_side(&files, threads, progress, check, |report| {
         history.take(report);
     })?;
     history.finish(&files);
@@ -174,7 +174,7 @@ pub fn verify(
             folder: &folder.join(payload_store::FOLDER),
             log_id: &log_id,
             lost: &lost,
-            threads: options.threads.max(1),
+            threads,
         };
         Some(check.run(&mut history, &log)?)
     } else {
@@ -199,50 +199,4 @@ fn starting_at(
     // From the very first event on everything is verified, whatever the headers say.
     let first = if from <= 1 { 1 } else { first };
     (files.split_off(&first), first)
-}
-
-/// Verifies segments on several threads and hands over the reports in order.
-fn verify_segments(
-    scope: &Scope<'_>,
-    files: &BTreeMap<u32, PathBuf>,
-    threads: usize,
-    progress: &(dyn Fn(u64, u64) + Sync),
-    mut take: impl FnMut(SegmentReport),
-) -> Result<(), OpenError> {
-    let files: Vec<_> = files.iter().collect();
-    let sizes = files.iter().map(|(_, path)| path.metadata());
-    let total: u64 = sizes.flatten().map(|metadata| metadata.len()).sum();
-    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let (sender, reports) = mpsc::sync_channel(threads);
-    let work = |sender: mpsc::SyncSender<_>| {
-        while let Some((number, path)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let report = segment_check::check(scope, **number, path).map(|(report, bytes)| {
-                let bytes = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-                progress(bytes.min(total), total);
-                report
-            });
-            if sender.send(report).is_err() {
-                break;
-            }
-        }
-    };
-    std::thread::scope(|threads_of_scope| {
-        for _ in 0..threads {
-            let sender = sender.clone();
-            threads_of_scope.spawn(|| work(sender));
-        }
-        drop(sender);
-        let mut waiting = BTreeMap::new();
-        let mut expected = files.iter().map(|(number, _)| **number);
-        let mut wanted = expected.next();
-        for report in reports {
-            let report: SegmentReport = report?;
-            waiting.insert(report.number, report);
-            while let Some(report) = wanted.and_then(|number| waiting.remove(&number)) {
-                take(report);
-                wanted = expected.next();
-            }
-        }
-        Ok(())
-    })
 }

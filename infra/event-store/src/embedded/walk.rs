@@ -1,6 +1,7 @@
 //! Walks over the batches of a segment and checks each of them, for tools that read the whole log:
 //! nothing is changed, and a writer may be at work beside them.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -13,6 +14,7 @@ use super::data_folder::LogId;
 use super::frame::{self, ChainHash, FrameHeader, FrameParts};
 use super::record::{Record, RecordError};
 use super::segment::{self, SegmentHeader};
+use super::stream_key::RandomKeys;
 use super::window::{WINDOW_BYTES, Window};
 use crate::payload_store::recovery::Living;
 use crate::storage::{OpenError, StorageFile};
@@ -252,14 +254,46 @@ impl<'a> Walk<'a> {
         let mut bytes = Vec::new();
         read_from(&self.file, self.place.at as u64 + 1, &mut bytes)
             .map_err(OpenError::io("read", &self.path))?;
-        let mut rest = bytes.as_slice();
-        while let Some(at) = frame::find(rest, self.log_id.batch_magic()) {
-            if FrameHeader::decode(self.log_id, &rest[at..]).is_some() {
-                return Ok(true);
+        Ok(frame::header_follows(self.log_id, &bytes))
+    }
+}
+
+/// What a part of the log changes about payloads, whatever was alive before it.
+#[derive(Default)]
+pub(super) struct PayloadChange {
+    /// Stored, and not erased again.
+    pub(super) living: Living,
+    /// Erased, and not stored again.
+    pub(super) erased: HashSet<PayloadId, RandomKeys>,
+}
+
+impl PayloadChange {
+    /// Adds the next batch, whose events are visited on the way: each is decoded once.
+    pub(super) fn take<'a>(
+        &mut self,
+        batch: &WalkedBatch<'a>,
+        mut visit: impl FnMut(u64, usize, Record<'a>) -> Result<(), Damage>,
+    ) -> Result<(), Damage> {
+        batch.visit(|position, at, record| {
+            if let Some(id) = record.payload {
+                self.erased.remove(&id);
+                self.living.insert(id, position);
             }
-            rest = &rest[at + 1..];
+            visit(position, at, record)
+        })?;
+        for id in &batch.parts.erased {
+            self.living.remove(id);
+            self.erased.insert(*id);
         }
-        Ok(false)
+        Ok(())
+    }
+
+    /// Makes of what was alive before what is alive after it.
+    pub(super) fn apply(&self, living: &mut Living) {
+        for id in &self.erased {
+            living.remove(id);
+        }
+        living.extend(&self.living);
     }
 }
 
@@ -301,20 +335,11 @@ impl<'a> WalkedBatch<'a> {
 
     /// Which payloads live after this batch, given those that lived before.
     pub(super) fn follow_payloads(&self, living: &mut Living) -> Result<(), Damage> {
-        self.visit_and_follow(living, |_, _, _| Ok(()))
-    }
-
-    /// The same, and visits the events on the way: each is decoded once.
-    pub(super) fn visit_and_follow(
-        &self,
-        living: &mut Living,
-        mut visit: impl FnMut(u64, usize, Record<'a>) -> Result<(), Damage>,
-    ) -> Result<(), Damage> {
-        self.visit(|position, at, record| {
+        self.visit(|position, _, record| {
             if let Some(id) = record.payload {
                 living.insert(id, position);
             }
-            visit(position, at, record)
+            Ok(())
         })?;
         for id in &self.parts.erased {
             living.remove(id);

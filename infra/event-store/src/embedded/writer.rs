@@ -8,13 +8,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use satpost_commands::ports::{Appended, Expected, LogError};
 use satpost_domain::{PayloadId, Position, Revision};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
 use super::frame::{ChainHash, FrameBuilder};
+use super::gathering::Gathering;
 use super::index::{ByStream, StreamKey};
 use super::recent::PayloadChanges;
 use super::record;
@@ -52,6 +55,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) chain: ChainHash,
     pub(super) batch: Batch,
+    pub(super) gathering: Gathering,
 }
 
 /// What the next sync will make durable.
@@ -135,11 +139,31 @@ impl Writer {
                 }
             }
             waiting.extend(incoming.drain(..));
+            self.gather(&mut waiting);
             if let Err(Stopped(error)) = self.write_batch(&mut waiting) {
                 self.stop(&error, waiting);
                 return;
             }
         }
+    }
+
+    /// Waits a moment for those who will come anyway, so that they share the next sync.
+    fn gather(&mut self, waiting: &mut VecDeque<Request>) {
+        let Some(mut wait) = self.gathering.begin(waiting.len(), now()) else {
+            return;
+        };
+        while wait.goes_on(waiting.len(), now()) {
+            match self.queue.try_recv() {
+                Ok(request) => {
+                    waiting.push_back(request);
+                    wait.came(now());
+                }
+                // It takes microseconds: no sleep is that short.
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+                Err(TryRecvError::Disconnected) => break,
+            }
+        }
+        self.gathering.end(&wait, waiting.len());
     }
 
     /// Ends in good order.
@@ -161,14 +185,19 @@ impl Writer {
                 self.batch.answers.push((request.answer, answer));
             }
         }
+        let began = now();
         if !self.batch.frame.is_empty() {
             self.commit()?;
         }
+        let (took, answered) = (now() - began, self.batch.answers.len());
         // Refusals wait for the sync as well: they may rest on what it makes durable.
         for (sender, answer) in self.batch.answers.drain(..) {
             // Nobody waits any more when the caller has gone away.
             drop(sender.send(answer));
         }
+        let waiting = waiting.len() + self.queue.len();
+        let expected = (answered + waiting).min(BATCH_APPENDS_MAX);
+        self.gathering.answered(expected, took);
         Ok(())
     }
 
@@ -327,6 +356,14 @@ impl Writer {
             drop(request.answer.send(Err(fatal.clone())));
         }
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "only paces batches; nothing that is stored depends on it"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 fn no_space(error: &io::Error) -> Admission {

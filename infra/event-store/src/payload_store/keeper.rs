@@ -31,6 +31,9 @@ const REMAINS_MAX: usize = 64 * 1024;
 /// The pause between two steps of a compaction, so that it leaves the disk to the writer.
 const STEP_PAUSE: Duration = Duration::from_millis(10);
 
+/// The name of the background thread.
+pub(super) const THREAD: &str = "payload-keeper";
+
 /// What is called with the reason when the keeper has failed.
 pub(crate) type OnFailure = Box<dyn Fn(&str) + Send>;
 
@@ -95,7 +98,7 @@ impl Keeper {
             compaction: Compaction::new(parts.folder, parts.log_id, parts.segment_bytes),
         };
         let thread = std::thread::Builder::new()
-            .name("payload-keeper".to_owned())
+            .name(THREAD.to_owned())
             .spawn(move || worker.run())?;
         Ok(Self {
             shared,

@@ -20,6 +20,8 @@ struct Faults {
     writes_left: AtomicI64,
     /// The same for syncs.
     syncs_left: AtomicI64,
+    /// The name of the thread whose operations count; those of every thread when there is none.
+    thread: Option<&'static str>,
     full: AtomicBool,
 }
 
@@ -34,12 +36,26 @@ impl Default for Faults {
             reads_left: AtomicI64::new(-1),
             writes_left: AtomicI64::new(-1),
             syncs_left: AtomicI64::new(-1),
+            thread: None,
             full: AtomicBool::new(false),
         }
     }
 }
 
 impl FaultStorage {
+    /// Lets only operations of threads of this name count and fail, so that no thread in the
+    /// background takes the failure that was meant for another.
+    #[must_use]
+    pub fn in_thread(name: &'static str) -> Self {
+        let faults = Faults {
+            thread: Some(name),
+            ..Faults::default()
+        };
+        Self {
+            faults: Arc::new(faults),
+        }
+    }
+
     /// Lets `count` more reads succeed and the one after them fail.
     pub fn fail_read_after(&self, count: i64) {
         self.faults.reads_left.store(count, Ordering::SeqCst);
@@ -83,8 +99,12 @@ impl FaultStorage {
 }
 
 impl Faults {
-    fn count_down(left: &AtomicI64) -> io::Result<()> {
-        if left.load(Ordering::SeqCst) >= 0 && left.fetch_sub(1, Ordering::SeqCst) == 0 {
+    fn count_down(&self, left: &AtomicI64) -> io::Result<()> {
+        let counts = self
+            .thread
+            .is_none_or(|name| std::thread::current().name() == Some(name));
+        let due = || left.load(Ordering::SeqCst) >= 0 && left.fetch_sub(1, Ordering::SeqCst) == 0;
+        if counts && due() {
             return Err(io::Error::from_raw_os_error(EIO));
         }
         Ok(())
@@ -136,7 +156,7 @@ struct FaultFile {
 
 impl StorageFile for FaultFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        Faults::count_down(&self.faults.reads_left)?;
+        self.faults.count_down(&self.faults.reads_left)?;
         self.file.read_at(bytes, offset)
     }
 
@@ -144,17 +164,17 @@ impl StorageFile for FaultFile {
         if offset + bytes.len() as u64 > self.file.len()? {
             self.faults.need_space()?;
         }
-        Faults::count_down(&self.faults.writes_left)?;
+        self.faults.count_down(&self.faults.writes_left)?;
         self.file.write_at(bytes, offset)
     }
 
     fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
-        Faults::count_down(&self.faults.writes_left)?;
+        self.faults.count_down(&self.faults.writes_left)?;
         self.file.punch(offset, len)
     }
 
     fn sync(&self) -> io::Result<()> {
-        Faults::count_down(&self.faults.syncs_left)?;
+        self.faults.count_down(&self.faults.syncs_left)?;
         self.file.sync()
     }
 

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use satpost_commands::ports::LogError;
 use satpost_domain::{PayloadId, Position};
 use satpost_event_store::payload_store::PayloadStore;
-use satpost_event_store::storage::replace_file;
+use satpost_event_store::storage::{Disk, replace_file};
 use satpost_event_store::{LogIdentity, NewStoredEvent};
 use serde::{Deserialize, Serialize};
 
@@ -161,7 +161,7 @@ impl PayloadsInLine {
         };
         let bytes = serde_json::to_vec(&checkpoint)
             .expect("a form of strings and a truth value has a JSON form");
-        replace_file(&self.file, &bytes)
+        replace_file(&Disk, &self.file, &bytes)
     }
 
     fn load(&self) -> Result<Option<Checkpoint>, LogError> {

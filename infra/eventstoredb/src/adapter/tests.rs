@@ -6,6 +6,7 @@
 )]
 
 mod broken_connections;
+mod ended_processes;
 mod fake_cluster;
 mod traps;
 

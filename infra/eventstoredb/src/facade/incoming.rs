@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream;
+use rustix::net::sockopt::set_tcp_quickack;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -57,6 +58,15 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+/// Clients send a call in two small parts, and the common ones do not send the second before the
+/// first is acknowledged. The kernel likes to wait 40 ms for an answer to carry the acknowledgement,
+/// and there is none before the second part. It forgets what it is told here, so it is told again.
+fn acknowledge_at_once(stream: &TcpStream) {
+    if let Err(error) = set_tcp_quickack(stream, true) {
+        tracing::trace!(%error, "a connection acknowledges late");
+    }
+}
+
 impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
@@ -71,7 +81,12 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            acknowledge_at_once(&self.stream);
+        }
+        read
     }
 }
 

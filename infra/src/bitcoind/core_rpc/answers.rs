@@ -14,6 +14,24 @@ pub(super) struct BlockchainInfo {
 }
 
 #[derive(Deserialize)]
+pub(super) struct Pruning {
+    /// The first block that is still there; there only when the node prunes.
+    pub(super) pruneheight: Option<u32>,
+    pub(super) pruned: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Indexes {
+    #[serde(rename = "basic block filter index")]
+    pub(super) filters: Option<Index>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Index {
+    pub(super) best_block_height: u32,
+}
+
+#[derive(Deserialize)]
 pub(super) struct NetworkInfo {
     pub(super) version: u64,
     pub(super) subversion: String,

@@ -1,15 +1,15 @@
 //! What blocks bring and take back.
 
-use bitcoin::Block;
+use std::collections::HashSet;
+
 use satpost_commands::CommandError;
-use satpost_domain::chain::{BlockRef, ChainCommand, ChainError, Conflict, GapKind};
+use satpost_domain::chain::{BlockRef, ChainCommand, ChainError, Coin, Conflict, GapKind};
 use satpost_domain::ids::{BlockHash, Txid};
 use satpost_domain::limits::REORG_BLOCKS_MAX;
 
 use super::{FollowError, Follower, depths};
-use crate::bitcoind::convert;
-use crate::bitcoind::matcher::{self, Candidate};
-use crate::bitcoind::rpc::RpcError;
+use crate::bitcoind::block_search::{self, BlockTransaction};
+use crate::bitcoind::rpc::{RawBlock, RpcError};
 
 impl Follower {
     /// A block became the node's tip.
@@ -22,10 +22,10 @@ impl Follower {
             return Ok(None);
         }
         drop(chain);
-        let block = self.rpc.block(hash).await?;
+        let block = self.rpc.raw_block(hash).await?;
         let tip = self.tip().await?;
-        if convert::block_hash(block.header.prev_blockhash) == tip.hash {
-            let explained = self.connect(hash, &block).await?;
+        if block.header()?.previous == tip.hash {
+            let explained = self.connect(&block).await?;
             return Ok((!explained).then_some(GapKind::Books));
         }
         // The node announces with a delay: a block below the first that was recorded may come
@@ -64,53 +64,54 @@ impl Follower {
     /// [`FollowError`].
     pub(in crate::bitcoind) async fn connect(
         &mut self,
-        hash: BlockHash,
-        block: &Block,
+        block: &RawBlock,
     ) -> Result<bool, FollowError> {
-        let txids: Vec<Txid> = block
-            .txdata
-            .iter()
-            .map(|transaction| convert::txid(transaction.compute_txid()))
-            .collect();
+        let transactions = block_search::transactions(block)?;
+        let txids: HashSet<Txid> = transactions.iter().map(|found| found.txid).collect();
         self.let_go(|held| txids.contains(held)).await?;
 
-        let candidates: Vec<Candidate<'_>> = (0..)
-            .zip(txids.iter().zip(&block.txdata))
-            .map(|(index, (txid, body))| Candidate {
-                txid: *txid,
-                index,
-                body,
-            })
-            .collect();
         let chain = self.chain().await?;
-        let sightings = matcher::sightings(&self.read_model.watched_scripts(), &chain, &candidates);
+        let found = {
+            let watched = self.read_model.watched_scripts();
+            // The coin may be older than the last who watched its script.
+            let is_watched = |coin: &Coin| watched.watchers(&coin.script_hash).next().is_some();
+            block_search::search_with_tracked(
+                block,
+                |script| watched.lookup(script),
+                |outpoint| chain.coin(outpoint).filter(is_watched),
+                &transactions,
+                |txid| chain.tracked(txid).is_some(),
+            )?
+        };
         let height = chain.tip().map_or(0, |tip| tip.height + 1);
         let depths = depths::made_by_block(&self.read_model.watched_scripts(), &chain, height);
         drop(chain);
         let command = ChainCommand::ConnectBlock {
-            block: BlockRef { height, hash },
-            previous: convert::block_hash(block.header.prev_blockhash),
-            time_secs: block.header.time,
-            sightings,
-            conflicts: self.conflicts_with(&candidates),
+            block: BlockRef {
+                height,
+                hash: block.hash,
+            },
+            previous: found.header.previous,
+            time_secs: found.header.time_secs,
+            sightings: found.sightings,
+            conflicts: self.conflicts_with(&transactions),
             depths,
             final_depth: self.final_depth,
         };
         self.record(&command).await?;
         let taken = txids.iter().filter(|txid| self.mempool.remove(txid));
         let taken = taken.count() as u64;
-        tracing::debug!(block.height = height, block.hash = %hash, "block connected");
+        tracing::debug!(block.height = height, block.hash = %block.hash, "block connected");
         Ok(self.books.block_connected(taken))
     }
 
-    fn conflicts_with(&self, block: &[Candidate<'_>]) -> Vec<Conflict> {
+    fn conflicts_with(&self, block: &[BlockTransaction]) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
-        for candidate in block {
-            let inputs = convert::inputs(candidate.body);
-            let broken = self.claims.broken_by(candidate.txid, &inputs);
+        for transaction in block {
+            let broken = self.claims.broken_by(transaction.txid, &transaction.inputs);
             conflicts.extend(broken.into_iter().map(|(txid, via)| Conflict {
                 txid,
-                by: candidate.txid,
+                by: transaction.txid,
                 via,
             }));
         }

@@ -1,7 +1,6 @@
 //! Which wished depths a block makes.
 
-use satpost_domain::chain::{Chain, DepthSet, DepthWish};
-use satpost_domain::ids::ScriptHash;
+use satpost_domain::chain::{Chain, DepthWish};
 use satpost_projections::watched_scripts::WatchedScripts;
 
 /// The wishes that the block at `height` fulfils, once it is connected to `chain`. Looks only at
@@ -12,13 +11,13 @@ pub(super) fn made_by_block(
     height: u32,
 ) -> Vec<DepthWish> {
     let mut wishes = Vec::new();
-    for depth in depths_in_use(watched).iter() {
+    for depth in watched.depths_wished() {
         let Some(own_height) = height.checked_sub(depth - 1) else {
             continue;
         };
         for (txid, tracked) in chain.confirmed_at(own_height) {
             let scripts = tracked.touches.keys();
-            let wished = scripts.filter(|script| wished_depths(watched, script).contains(depth));
+            let wished = scripts.filter(|script| watched.depths(script).any(|wish| wish == depth));
             wishes.extend(wished.map(|script_hash| DepthWish {
                 txid: *txid,
                 script_hash: *script_hash,
@@ -27,17 +26,4 @@ pub(super) fn made_by_block(
         }
     }
     wishes
-}
-
-/// The depths that anybody who watches any script wishes.
-fn depths_in_use(_watched: &WatchedScripts) -> DepthSet {
-    DepthSet::default()
-}
-
-/// The depths that anybody who watches this script wishes; none when nobody watches it any more.
-fn wished_depths(watched: &WatchedScripts, script_hash: &ScriptHash) -> DepthSet {
-    match watched.watchers(script_hash).next() {
-        Some(_) => DepthSet::default(),
-        None => DepthSet::NONE,
-    }
 }

@@ -105,6 +105,22 @@ impl Follower {
         self.scripts_searched != Some(self.read_model.watch_list_changes())
     }
 
+    /// Looks again at transactions of which more is known now: they spend coins that a back-fill has
+    /// found.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub async fn look_again(&mut self, txids: &[Txid]) -> Result<(), FollowError> {
+        let waiting = txids.iter().copied();
+        let waiting: Vec<Txid> = waiting.filter(|txid| self.mempool.contains(txid)).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let bodies = self.rpc.transactions(&waiting).await?;
+        let bodies: Vec<Transaction> = bodies.into_iter().flatten().collect();
+        self.see(&bodies).await
+    }
+
     /// Searches the mempool for scripts that are watched since the last search.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use satpost_domain::aggregate::Aggregate as _;
 use satpost_domain::chain::{BlockRef, ChainCommand};
 use satpost_domain::ids::{BlockHash, CommandId, EventId, RequestDigest, WatchId};
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{WatchOptions, WatchlistEvent};
 use satpost_domain::{
     ClientId, Envelope, Metadata, Position, Revision, Sealed, StreamId, Timestamp,
 };
@@ -33,7 +33,8 @@ fn watched() -> WatchedScripts {
         },
         event: WatchlistEvent::AddressWatched {
             id: WatchId::new([1; 16]),
-            script: Sealed::Present(Script::new(&WATCHED).unwrap()),
+            target: Sealed::Present(Script::new(&WATCHED).unwrap().into()),
+            options: WatchOptions::default(),
             at: AT,
         }
         .into(),

@@ -1,6 +1,7 @@
 //! A session that listens to the announcements of the node, with a closed set of wake-ups.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use satpost_domain::chain::GapKind;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::{Comparison, FollowError, SessionError, Source, Watcher, until};
+use crate::bitcoind::backfill::LiveJoin;
 use crate::bitcoind::feed::{Feed, Notice};
 use crate::bitcoind::heartbeat::Doubt;
 use crate::bitcoind::rpc::MempoolSnapshot;
@@ -35,6 +37,8 @@ enum Wake {
     Search,
     /// Compare with the node.
     Heartbeat,
+    /// The back-fill waits to hear how far the matching is.
+    BackfillAsks,
 }
 
 /// What a session keeps beside the follower.
@@ -42,6 +46,7 @@ struct Session {
     feed: Feed,
     heartbeat: Interval,
     read_model: watch::Receiver<Progress>,
+    join: Arc<LiveJoin>,
     doubt: Doubt,
     audit: Option<Audit>,
     /// How many notices in the feed may be older than the last resync.
@@ -67,6 +72,7 @@ impl Session {
             () = until(self.search_at) => Wake::Search,
             () = moved(&mut self.read_model) => Wake::ReadModelMoved,
             _ = self.heartbeat.tick() => Wake::Heartbeat,
+            () = self.join.asked() => Wake::BackfillAsks,
         }
     }
 
@@ -93,6 +99,7 @@ impl Watcher {
             feed,
             heartbeat,
             read_model: self.read_model.positions(),
+            join: Arc::clone(&self.join),
             doubt: Doubt::default(),
             audit: None,
             replayed,
@@ -101,6 +108,7 @@ impl Watcher {
             search_at: None,
         };
         loop {
+            self.tell_the_backfill().await?;
             let wake = session.wake(self.follower.held_until()).await;
             let mut gap = self.attend(&mut session, wake).await?;
             self.dispel(&mut session.doubt).await?;
@@ -149,6 +157,8 @@ impl Watcher {
                 session.searched_at = Instant::now();
             }
             Wake::Heartbeat => return self.compare(session).await,
+            // It is told at the head of the loop.
+            Wake::BackfillAsks => {}
         }
         Ok(None)
     }
@@ -265,6 +275,6 @@ impl Watcher {
 /// Waits until the read model has taken an event; for ever when it has ended.
 async fn moved(read_model: &mut watch::Receiver<Progress>) {
     if read_model.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -18,6 +18,7 @@ impl Watcher {
         let mut heartbeat = tokio::time::interval(NODE_HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.tell_the_backfill().await?;
             heartbeat.tick().await;
             self.follower.resync(None, &self.status).await?;
             self.follower.search_for_new_scripts().await?;

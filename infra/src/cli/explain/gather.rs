@@ -7,9 +7,8 @@ use satpost_domain::client::ClientEvent;
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::mailbox::{GoneReason, MailboxEvent};
 use satpost_domain::network::Network;
-use satpost_domain::push::{PushRegistration, PushTarget};
-use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::push::{ApnsEnvironment, PushRegistration, PushTarget};
+use satpost_domain::watchlist::{WatchTarget, WatchlistEvent};
 use satpost_domain::{ClientId, Envelope, Event, MessagingKey, Position, Revision, StreamId};
 use satpost_projections::Projection as _;
 use satpost_projections::transaction_status::{Status, TransactionStatus};
@@ -195,9 +194,19 @@ fn take_push(story: &mut Story, event: &ClientEvent, now: Moment) {
 
 /// Where a push goes to, without the part that names the phone.
 fn service(registration: &PushRegistration) -> Option<String> {
-    let PushTarget::WebPush { endpoint, .. } = &registration.target;
-    let url = url::Url::parse(endpoint).ok()?;
-    Some(url.origin().ascii_serialization())
+    match &registration.target {
+        PushTarget::WebPush { endpoint, .. } => {
+            let url = url::Url::parse(endpoint).ok()?;
+            Some(url.origin().ascii_serialization())
+        }
+        PushTarget::Apns {
+            topic, environment, ..
+        } => Some(match environment {
+            ApnsEnvironment::Production => format!("Apple, for the app {topic}"),
+            ApnsEnvironment::Sandbox => format!("Apple's sandbox, for the app {topic}"),
+        }),
+        PushTarget::Fcm { .. } => Some("Google".to_owned()),
+    }
 }
 
 /// A mailbox while its events are counted.
@@ -270,10 +279,10 @@ fn take_watchlist(
     };
     let now = Moment::of(envelope);
     match event {
-        WatchlistEvent::AddressWatched { id, script, .. } => {
-            let address = script.as_option().map(|script| {
-                let address = address(script, chain);
-                scripts.insert(script.hash(), address.clone());
+        WatchlistEvent::AddressWatched { id, target, .. } => {
+            let address = target.as_option().map(|target| {
+                let address = address(target, chain);
+                scripts.insert(target.hash(), address.clone());
                 address
             });
             let what = history::watched(id, address.as_deref());
@@ -284,6 +293,10 @@ fn take_watchlist(
                 watched: now,
                 unwatched: None,
             });
+        }
+        WatchlistEvent::WatchOptionsChanged { id, options, .. } => {
+            let what = history::watch_options_changed(id, options);
+            add_line(&mut story.history, envelope, what);
         }
         WatchlistEvent::AddressUnwatched { id, .. } => {
             add_line(&mut story.history, envelope, history::unwatched(id));
@@ -297,7 +310,11 @@ fn take_watchlist(
 }
 
 /// The address of a script, or its bytes where it has none or the chain is not known.
-fn address(script: &Script, chain: Option<Network>) -> String {
+fn address(target: &WatchTarget, chain: Option<Network>) -> String {
+    let script = match target {
+        WatchTarget::Script(script) => script,
+        WatchTarget::Hash(hash) => return format!("the script with hash {hash}"),
+    };
     chain
         .and_then(|network| {
             let script = bitcoin::Script::from_bytes(script.as_bytes());

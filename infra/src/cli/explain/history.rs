@@ -1,9 +1,10 @@
 //! One event in a few words.
 
 use satpost_domain::WatchId;
-use satpost_domain::chain::{ChainEvent, ReplacedIn};
+use satpost_domain::chain::{ChainEvent, HistoryEvent, ReplacedIn};
 use satpost_domain::client::{ClientEvent, PushDeathReason};
 use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason};
+use satpost_domain::watchlist::{Birthday, WatchOptions};
 
 use super::moment::utc;
 
@@ -96,6 +97,24 @@ pub(super) fn watched(id: &WatchId, address: Option<&str>) -> String {
     }
 }
 
+pub(super) fn watch_options_changed(id: &WatchId, options: &WatchOptions) -> String {
+    let depths: Vec<_> = options
+        .depths
+        .iter()
+        .map(|depth: u32| depth.to_string())
+        .collect();
+    let depths = match depths.as_slice() {
+        [] => "at no depth".to_owned(),
+        depths => format!("at the depths {}", depths.join(", ")),
+    };
+    let birthday = match options.birthday {
+        Some(Birthday::Height(height)) => format!("and its history from block {height} on"),
+        Some(Birthday::Time(at)) => format!("and its history from {at} on"),
+        None => "and no history".to_owned(),
+    };
+    format!("wants to hear of entry {id} {depths} {birthday}")
+}
+
 pub(super) fn unwatched(id: &WatchId) -> String {
     format!("watches entry {id} no longer; its address is erased")
 }
@@ -111,6 +130,19 @@ pub(super) fn chain(event: &ChainEvent, address: &str) -> String {
         } => format!(
             "transaction {txid} is in block {}: pays {} sat to {address}, takes {} sat from it",
             block.height, touch.received_sat, touch.spent_sat
+        ),
+        ChainEvent::History(HistoryEvent::TransactionAmended { txid, touch, .. }) => format!(
+            "transaction {txid} takes {} sat from {address}, as is known now",
+            touch.spent_sat
+        ),
+        ChainEvent::History(HistoryEvent::CoinFound {
+            outpoint,
+            value_sat,
+            height,
+            ..
+        }) => format!(
+            "a coin of {value_sat} sat at {address} is known: output {} of {} in block {height}",
+            outpoint.vout, outpoint.txid
         ),
         ChainEvent::TransactionUnconfirmed {
             txid,
@@ -160,6 +192,7 @@ pub(super) fn chain(event: &ChainEvent, address: &str) -> String {
         | ChainEvent::BlockDisconnected { .. }
         | ChainEvent::AuditPassed { .. }
         | ChainEvent::FeedGap { .. }
-        | ChainEvent::FeedRestored { .. } => "something happened on the chain".to_owned(),
+        | ChainEvent::FeedRestored { .. }
+        | ChainEvent::History(_) => "something happened on the chain".to_owned(),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use p256::ecdsa::VerifyingKey;
 use p256::ecdsa::signature::Verifier;
+use p256::ecdsa::{Signature, VerifyingKey};
 
 use super::*;
 

@@ -3,8 +3,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderValue, RETRY_AFTER};
+use satpost_domain::limits::PUSH_RETRY_AFTER_MAX;
 
 use super::*;
 
@@ -92,7 +94,7 @@ async fn a_name_that_cannot_be_resolved_is_tried_again() {
     let outcome = web_push(Unreachable)
         .push(&target("https://push.example/x"), PushPayload::Wake)
         .await;
-    assert_eq!(outcome, PushOutcome::Retry(None));
+    assert_eq!(outcome, PushOutcome::Unavailable(None));
 }
 
 #[tokio::test]
@@ -109,8 +111,9 @@ fn every_status_has_its_outcome() {
     let none = HeaderMap::new();
     for (statuses, expected) in [
         (&[200, 201, 202][..], PushOutcome::Accepted),
-        (&[404, 410], PushOutcome::Gone),
-        (&[408, 429, 500, 502, 503, 507], PushOutcome::Retry(None)),
+        (&[404, 410], PushOutcome::Invalid(None)),
+        (&[408, 425, 429, 507], PushOutcome::Retry(None)),
+        (&[500, 502, 503, 504], PushOutcome::Unavailable(None)),
         (
             &[204, 301, 302, 307, 308, 400, 401, 403, 413],
             PushOutcome::Refused,

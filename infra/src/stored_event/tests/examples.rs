@@ -1,14 +1,14 @@
 //! One fixed event of every kind. Their bytes are pinned, so they never change.
 
 use satpost_domain::chain::{
-    BlockRef, ChainEvent, GapKind, OutPoint, ReplacedIn, ReplacedVia, Touch,
+    BlockRef, ChainEvent, DepthSet, GapKind, HistoryEvent, OutPoint, ReplacedIn, ReplacedVia, Touch,
 };
 use satpost_domain::client::{ClientEvent, PushDeathReason};
 use satpost_domain::ids::{BlockHash, ChainHash, Digest, ScriptHash, Txid};
 use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, SizeBucket};
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
-use satpost_domain::watchlist::WatchlistEvent;
+use satpost_domain::watchlist::{Birthday, WatchOptions, WatchlistEvent};
 use satpost_domain::{
     ClientId, CommandId, Event, MessageId, MessagingKey, Metadata, PushTargetId, RequestDigest,
     Sealed, Timestamp, WatchId,
@@ -43,11 +43,15 @@ pub(super) fn examples() -> Vec<Event> {
     let watchlist = watchlist().map(Event::from).into_iter();
     let blocks = blocks().map(Event::from).into_iter();
     let transactions = transactions().map(Event::from).into_iter();
+    let history = history()
+        .map(|event| Event::Chain(event.into()))
+        .into_iter();
     client
         .chain(mailbox)
         .chain(watchlist)
         .chain(blocks)
         .chain(transactions)
+        .chain(history)
         .collect()
 }
 
@@ -144,11 +148,23 @@ fn mailbox() -> [MailboxEvent; 7] {
     ]
 }
 
-fn watchlist() -> [WatchlistEvent; 2] {
+fn watchlist() -> [WatchlistEvent; 3] {
     [
         WatchlistEvent::AddressWatched {
             id: WATCH,
-            script: Sealed::Present(Script::new(&[0x51, 0x20, 0xf1, 0xf2]).unwrap()),
+            target: Sealed::Present(Script::new(&[0x51, 0x20, 0xf1, 0xf2]).unwrap().into()),
+            options: WatchOptions {
+                depths: DepthSet::new([2, 144]).unwrap(),
+                birthday: Some(Birthday::Height(840_000)),
+            },
+            at: AT,
+        },
+        WatchlistEvent::WatchOptionsChanged {
+            id: WATCH,
+            options: WatchOptions {
+                depths: DepthSet::default(),
+                birthday: Some(Birthday::Time(AT)),
+            },
             at: AT,
         },
         WatchlistEvent::AddressUnwatched { id: WATCH, at: AT },
@@ -207,6 +223,7 @@ fn transactions() -> [ChainEvent; 8] {
             inputs,
             block: BLOCK,
             index: 300,
+            backfilled: true,
         },
         ChainEvent::TransactionUnconfirmed {
             txid: TXID,
@@ -243,6 +260,48 @@ fn transactions() -> [ChainEvent; 8] {
             txid: TXID,
             script_hash: SCRIPT_HASH,
             incarnation: 2,
+        },
+    ]
+}
+
+fn history() -> [HistoryEvent; 6] {
+    [
+        HistoryEvent::BackfillStarted {
+            scripts: vec![SCRIPT_HASH],
+            wanted: 300,
+            wanted_time_secs: 1_300_000_000,
+            from: 800_000,
+            at: AT,
+        },
+        HistoryEvent::CoinFound {
+            script_hash: SCRIPT_HASH,
+            outpoint: OutPoint {
+                txid: TXID,
+                vout: 300,
+            },
+            value_sat: 5_000_000_000,
+            height: 500,
+            coinbase: true,
+        },
+        HistoryEvent::TransactionAmended {
+            txid: TXID,
+            touch: Touch {
+                script_hash: SCRIPT_HASH,
+                received_sat: 0,
+                spent_sat: 546,
+                outputs: vec![],
+            },
+            inputs: vec![OutPoint {
+                txid: Txid::new([0xcb; 32]),
+                vout: 1,
+            }],
+        },
+        HistoryEvent::BackfillAdvanced { through: BLOCK },
+        HistoryEvent::BackfillRaised { from: 810_000 },
+        HistoryEvent::BackfillCompleted {
+            from: 800_000,
+            through: BLOCK,
+            at: LATER,
         },
     ]
 }

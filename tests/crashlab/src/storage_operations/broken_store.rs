@@ -1,15 +1,9 @@
 //! A log that breaks its word in one chosen way, to show that the checks notice.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
 use satpost_commands::ports::{Appended, Expected, LogError};
-use satpost_domain::{PayloadId, Position, Revision, StreamId};
-use satpost_event_store::{
-    Capabilities, EventStore, Filter, LogIdentity, NewStoredEvent, RecordedEvent, RecordedPage,
-    StoredItem,
-};
+use satpost_event_store::EventStore;
+use satpost_tests::hooked_store::{Append, Hook, HookedStore};
 
 /// Which word is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,84 +17,25 @@ pub enum Store {
 }
 
 /// The store in front of the log.
-pub struct BrokenStore {
-    inner: Arc<dyn EventStore>,
-    broken: Store,
-}
-
-impl BrokenStore {
-    /// Puts itself before `inner`.
-    #[must_use]
-    pub fn new(inner: Arc<dyn EventStore>, broken: Store) -> Self {
-        Self { inner, broken }
-    }
-}
+pub type BrokenStore = HookedStore<Store>;
 
 #[async_trait]
-impl EventStore for BrokenStore {
+impl Hook for Store {
     async fn append(
         &self,
-        stream: &StreamId,
-        mut expected: Expected,
-        events: Vec<NewStoredEvent>,
-        mut erase: Vec<PayloadId>,
+        store: &dyn EventStore,
+        mut append: Append,
     ) -> Result<Appended, LogError> {
-        match self.broken {
-            Store::AppendsRepeats => {
-                let end = self.inner.read_stream_back(stream, None, 1).await?;
+        match self {
+            Self::AppendsRepeats => {
+                let end = store.read_stream_back(&append.stream, None, 1).await?;
                 if let Some(last) = end.events.first() {
-                    expected = Expected::Exact(last.revision);
+                    append.expected = Expected::Exact(last.revision);
                 }
             }
-            Store::KeepsErased if !events.is_empty() => erase.clear(),
-            Store::KeepsErased | Store::Plain => {}
+            Self::KeepsErased if !append.events.is_empty() => append.erase.clear(),
+            Self::KeepsErased | Self::Plain => {}
         }
-        self.inner.append(stream, expected, events, erase).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Revision,
-        max: usize,
-    ) -> Result<RecordedPage, LogError> {
-        self.inner.read_stream(stream, from, max).await
-    }
-
-    async fn read_stream_back(
-        &self,
-        stream: &StreamId,
-        from: Option<Revision>,
-        max: usize,
-    ) -> Result<RecordedPage, LogError> {
-        self.inner.read_stream_back(stream, from, max).await
-    }
-
-    async fn read_all(&self, after: Position, max: usize) -> Result<Vec<RecordedEvent>, LogError> {
-        self.inner.read_all(after, max).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.inner.head().await
-    }
-
-    fn follow(
-        &self,
-        after: Position,
-        filter: Filter,
-    ) -> BoxStream<'static, Result<StoredItem, LogError>> {
-        self.inner.follow(after, filter)
-    }
-
-    async fn identity(&self) -> Result<LogIdentity, LogError> {
-        self.inner.identity().await
-    }
-
-    async fn payload(&self, id: PayloadId) -> Result<Option<Vec<u8>>, LogError> {
-        self.inner.payload(id).await
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        append.to(store).await
     }
 }

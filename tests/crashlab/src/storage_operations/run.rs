@@ -142,7 +142,7 @@ impl Run {
             let disk = Arc::new(self.disk.clone());
             match EmbeddedEventStore::open_on(disk, &self.options()) {
                 Ok(store) => {
-                    let store = BrokenStore::new(Arc::new(store), self.options.store);
+                    let store = BrokenStore::with(Arc::new(store), self.options.store);
                     (self.over, self.stopped) = (false, false);
                     self.check(&store).await;
                     if !self.disk.is_off() {

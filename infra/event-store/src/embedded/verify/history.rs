@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use satpost_domain::Position;
 
@@ -20,7 +21,7 @@ pub(super) struct History {
     first: u64,
     totals: Totals,
     /// The next revision of each stream.
-    streams: HashMap<Box<str>, u64>,
+    streams: HashMap<Arc<str>, u64>,
     /// Whether all streams were seen from their beginning.
     knows_streams: bool,
     pub(super) living: Living,
@@ -102,10 +103,7 @@ impl History {
             });
         }
         self.take_streams(&report);
-        for id in &report.erased {
-            self.living.remove(id);
-        }
-        self.living.extend(&report.living);
+        report.payloads.apply(&mut self.living);
         self.chains.extend(&report.chains);
         self.totals.segments += 1;
         self.totals.batches += report.batches;
@@ -137,9 +135,9 @@ impl History {
                 self.findings.add(&report.path, run.offset, reason);
             }
             match self.streams.get_mut(name) {
-                Some(next) => *next = run.last + 1,
+                Some(next) => *next = run.next,
                 None => {
-                    self.streams.insert(name.clone(), run.last + 1);
+                    self.streams.insert(Arc::clone(name), run.next);
                 }
             }
         }

@@ -1,22 +1,21 @@
 //! Verifies one segment by itself.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-
-use satpost_domain::PayloadId;
+use std::sync::Arc;
 
 use super::Scope;
+use crate::embedded::by_name::ByName;
 use crate::embedded::frame::ChainHash;
 use crate::embedded::segment::SegmentHeader;
-use crate::embedded::walk::{Damage, Place, Walk, WalkedBatch};
-use crate::payload_store::recovery::Living;
+use crate::embedded::walk::{Damage, PayloadChange, Place, Walk, WalkedBatch};
 use crate::storage::OpenError;
 
 /// The revisions of one stream in one segment, which follow each other.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
     pub(super) first: u64,
-    pub(super) last: u64,
+    /// The one that would follow them.
+    pub(super) next: u64,
     /// Where the record of the first one is.
     pub(super) offset: u64,
 }
@@ -33,11 +32,8 @@ pub(super) struct SegmentReport {
     /// Where its last batch ends.
     pub(super) end: u64,
     pub(super) batches: u64,
-    pub(super) streams: Vec<(Box<str>, Run)>,
-    /// Payloads of its events that it does not erase itself.
-    pub(super) living: Living,
-    /// Payloads that it erases.
-    pub(super) erased: HashSet<PayloadId>,
+    pub(super) streams: Vec<(Arc<str>, Run)>,
+    pub(super) payloads: PayloadChange,
     /// Chains at wanted positions.
     pub(super) chains: Vec<(u64, ChainHash)>,
     /// The first place that is not right. Nothing behind it was looked at.
@@ -60,8 +56,7 @@ pub(super) fn check(
         end: 0,
         batches: 0,
         streams: Vec::new(),
-        living: Living::default(),
-        erased: HashSet::new(),
+        payloads: PayloadChange::default(),
         chains: Vec::new(),
         damage: None,
     };
@@ -102,10 +97,9 @@ pub(super) fn check(
     report.next_position = walk.place.next_position;
     report.end = walk.place.at as u64;
     report.batches = content.batches;
-    report.living = content.living;
-    report.erased = content.erased;
+    report.payloads = content.payloads;
     report.chains = content.chains;
-    report.streams = content.streams.into_iter().collect();
+    report.streams = content.streams.into_entries();
     Ok((report, walk.len))
 }
 
@@ -122,44 +116,33 @@ fn explain(walk: &Walk<'_>, mut damage: Damage, is_last: bool) -> Result<Damage,
 /// What was read so far.
 #[derive(Default)]
 struct Content {
-    streams: HashMap<Box<str>, Run>,
-    living: Living,
-    erased: HashSet<PayloadId>,
+    streams: ByName<Run>,
+    payloads: PayloadChange,
     chains: Vec<(u64, ChainHash)>,
     batches: u64,
 }
 
 impl Content {
     fn take(&mut self, batch: &WalkedBatch<'_>) -> Result<(), Damage> {
-        batch.visit(|position, at, record| {
+        let streams = &mut self.streams;
+        self.payloads.take(batch, |_, at, record| {
             let revision = record.revision.0;
-            if let Some(run) = self.streams.get_mut(record.stream) {
-                if revision != run.last + 1 {
-                    let reason = format!(
-                        "revision {revision} of {} follows revision {}",
-                        record.stream, run.last
-                    );
-                    return Err(Damage::new(at, reason));
-                }
-                run.last = revision;
-            } else {
-                let run = Run {
-                    first: revision,
-                    last: revision,
-                    offset: at as u64,
-                };
-                self.streams.insert(record.stream.into(), run);
+            let run = streams.get_or_insert_with(record.stream, || Run {
+                first: revision,
+                next: revision,
+                offset: at as u64,
+            });
+            if revision != run.next {
+                let reason = format!(
+                    "revision {revision} of {} follows revision {}",
+                    record.stream,
+                    run.next - 1
+                );
+                return Err(Damage::new(at, reason));
             }
-            if let Some(id) = record.payload {
-                self.erased.remove(&id);
-                self.living.insert(id, position);
-            }
+            run.next = revision.saturating_add(1);
             Ok(())
         })?;
-        for id in &batch.parts.erased {
-            self.living.remove(id);
-            self.erased.insert(*id);
-        }
         self.batches += 1;
         Ok(())
     }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::embedded::data_folder::{self, FolderKind};
 use crate::payload_store::canary::{Canaries, Trace};
 use crate::payload_store::{
-    LocalPayloadStore, LocalPayloadStoreOptions, PayloadStore as _, blob_segment,
+    LocalPayloadStore, LocalPayloadStoreOptions, PayloadStore as _, blob_segment, keeper,
 };
 use crate::storage::fault_storage::FaultStorage;
 use crate::storage::{Disk, Storage};
@@ -194,30 +194,39 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Lets the N-th operation of the keeper fail while it overwrites what is erased and empties
-/// segments, for every N until none fails any more.
-async fn fail_each(fault: Fault) {
-    let (mut failures, mut in_peace) = (0, 0);
-    let (kept, erased) = six_segments();
-    let stored = tempfile::tempdir().unwrap();
-    store_all(&open_on(&stored, Disk), &payloads(0..36, 40_000)).await;
+/// A data folder as a process leaves it that ends right after it has erased payloads of six
+/// segments, and what must never be found in it again.
+async fn erased_and_not_overwritten(erased: &Payloads) -> (TempDir, Canaries) {
+    let (stored, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let never = LocalPayloadStoreOptions {
+        scrub_every: Duration::from_secs(3_600),
+        ..options(&stored)
+    };
+    let store = LocalPayloadStore::open(&never).unwrap();
+    store_all(&store, &payloads(0..36, 40_000)).await;
     let mut canaries = Canaries::default();
-    canaries.remember(stored.path(), &erased).unwrap();
-    let ids: Vec<_> = erased.iter().map(|(id, _)| *id).collect();
+    canaries.remember(stored.path(), erased).unwrap();
+    let ids = erased.iter().map(|(id, _)| *id).collect();
+    store.erase(ids).await.unwrap();
+    copy_folder(stored.path(), copy.path());
+    (copy, canaries)
+}
+
+/// Lets the N-th operation of the keeper fail while it overwrites what is erased and empties
+/// segments, for every N until it has fewer. All its work is there when it starts, and operations
+/// of other threads do not count, so it does the same each time.
+async fn fail_each(fault: Fault) {
+    let (kept, erased) = six_segments();
+    let (left_behind, canaries) = erased_and_not_overwritten(&erased).await;
     for number in 0.. {
-        let (folder, storage) = (tempfile::tempdir().unwrap(), FaultStorage::default());
-        copy_folder(stored.path(), folder.path());
-        let options = LocalPayloadStoreOptions {
-            // Not before the fault is set.
-            scrub_every: Duration::from_millis(200),
-            ..options(&folder)
-        };
-        let store = LocalPayloadStore::open_on(Arc::new(storage.clone()), &options).unwrap();
-        store.erase(ids.clone()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let storage = FaultStorage::in_thread(keeper::THREAD);
+        copy_folder(left_behind.path(), folder.path());
         match fault {
             Fault::Write => storage.fail_write_after(number),
             Fault::Sync => storage.fail_sync_after(number),
         }
+        let store = open_on(&folder, storage.clone());
         let mut fatal = Box::pin(store.fatal());
         let mut failed = false;
         let ended = until(|| {
@@ -232,20 +241,17 @@ async fn fail_each(fault: Fault) {
             assert!(refused.is_err(), "the writer goes on");
         }
         drop(store);
+        let never_came = storage.is_armed();
+        assert!(failed || never_came, "{fault:?} {number}: nobody was told");
         let store = open_on(&folder, Disk);
         assert_readable(&store, &kept).await;
-        for id in &ids {
+        for (id, _) in &erased {
             assert_eq!(store.read(*id).await, Ok(None));
         }
         assert_eq!(until_gone(&canaries, folder.path()).await, []);
         assert_readable(&store, &kept).await;
-        // The thread that prepares files can meet a fault as well, and tries again.
-        (failures, in_peace) = match failed {
-            true => (failures + 1, 0),
-            false => (failures, in_peace + 1),
-        };
-        if in_peace == 3 {
-            assert!(failures > 5, "{failures} faults were met");
+        if never_came {
+            assert!(number > 5, "{fault:?}: {number} faults were met");
             return;
         }
     }
