@@ -2,6 +2,7 @@
 
 mod addresses;
 mod clients;
+mod events;
 mod idempotency;
 mod isolation;
 mod limits;
@@ -9,6 +10,7 @@ mod messages;
 mod operator;
 mod positions;
 mod price;
+mod proofs;
 mod push;
 mod reachable;
 mod service;

@@ -6,6 +6,7 @@ mod blocks;
 mod chaos;
 mod doctor;
 mod failures;
+mod feed;
 mod history;
 mod mempool;
 mod milestones;
