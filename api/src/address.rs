@@ -13,7 +13,7 @@ use satpost_domain::watchlist::{self, WatchTarget, WatchWish};
 
 use crate::problem::ApiError;
 
-const fn bitcoin_network(network: Network) -> BitcoinNetwork {
+pub(crate) const fn bitcoin_network(network: Network) -> BitcoinNetwork {
     match network {
         Network::Mainnet => BitcoinNetwork::Bitcoin,
         Network::Testnet => BitcoinNetwork::Testnet,

@@ -12,6 +12,7 @@ use satpost_domain::limits::REQUEST_HEAD_BYTES_MAX;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Level, info_span};
 
+use crate::esplora::{self, EsploraError};
 use crate::extract::{State, peer, state};
 use crate::problem::{ApiError, log_level, render};
 use crate::routes::operation_name;
@@ -35,6 +36,7 @@ pub(crate) async fn observe(
     let id = request_id(&request, &state);
     let method = request.method().clone();
     let is_v1 = request.path().starts_with("/v1/");
+    let is_esplora = state.esplora.is_some() && is_esplora(request.path());
     let span = info_span!("request", request.id = %id);
     let in_flight = state.metrics.in_flight();
     let body = unread_body::share(&mut request);
@@ -44,7 +46,11 @@ pub(crate) async fn observe(
             Err(error) => request.error_response(error),
         };
         let pattern = response.request().match_pattern();
-        let operation = operation_name(&method, pattern.as_deref());
+        let operation = if is_esplora {
+            esplora::operation_name(&method, pattern.as_deref())
+        } else {
+            operation_name(&method, pattern.as_deref())
+        };
         let failure = failure(&response);
         let seconds = started.elapsed().as_secs_f64();
         let status = failure
@@ -55,6 +61,13 @@ pub(crate) async fn observe(
             .metrics
             .answered(operation, status.as_str(), code, seconds);
         log(operation, status, seconds, failure.as_ref());
+        let response = match &failure {
+            Some(error) if is_esplora => {
+                response.into_response(EsploraError::from(error).response())
+            }
+            _ => response,
+        };
+        let failure = failure.filter(|_| !is_esplora);
         let response = finish(response, failure.as_ref(), &id, is_v1);
         Ok::<_, actix_web::Error>(unread_body::hold(response, body))
     }
@@ -62,6 +75,12 @@ pub(crate) async fn observe(
     .await;
     drop(in_flight);
     response
+}
+
+/// True for the paths of the Esplora API, which has its own form of errors.
+fn is_esplora(path: &str) -> bool {
+    path.strip_prefix(esplora::PUBLIC_PREFIX)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Checks what can be checked before anything is read or routed.

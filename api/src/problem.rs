@@ -23,7 +23,7 @@ use crate::ports::ProofError;
 
 mod render;
 
-pub(crate) use render::{log_level, render};
+pub(crate) use render::{log_level, render, status};
 
 /// When a refused request may come again, where the server has no better idea.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(2);
@@ -213,7 +213,7 @@ impl fmt::Display for ApiError {
 /// Only the status: the body needs the request's id and is written by [`crate::observe`].
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        render::status(self.code)
+        status(self.code)
     }
 }
 

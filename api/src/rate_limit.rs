@@ -19,7 +19,14 @@ pub(crate) const FORGET_EVERY: Duration = Duration::from_secs(30);
 
 /// Time since the start, monotonic.
 #[derive(Debug, Clone)]
-struct Uptime(Instant);
+pub(crate) struct Uptime(Instant);
+
+impl Uptime {
+    /// Begins now.
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+}
 
 impl Clock for Uptime {
     type Instant = Duration;
@@ -32,13 +39,13 @@ impl Clock for Uptime {
 type Buckets<K> = RateLimiter<K, DashMapStateStore<K>, Uptime, NoOpMiddleware<Duration>>;
 
 /// One bucket for each key, or no limit.
-struct Limiter<K: Hash + Eq + Clone> {
+pub(crate) struct Limiter<K: Hash + Eq + Clone> {
     buckets: Option<Buckets<K>>,
     clock: Uptime,
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
-    fn new(rate: Option<Rate>, clock: Uptime) -> Self {
+    pub(crate) fn new(rate: Option<Rate>, clock: Uptime) -> Self {
         let quota = rate.map(|rate| {
             Quota::with_period(rate.refill)
                 .expect("a rate refills in more than no time")
@@ -48,7 +55,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         Self { buckets, clock }
     }
 
-    fn check(&self, key: &K) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, key: &K) -> Result<(), ApiError> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
@@ -60,7 +67,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
             .map_err(|until| ApiError::rate_limited(until.wait_time_from(self.clock.now())))
     }
 
-    fn forget_idle(&self) {
+    pub(crate) fn forget_idle(&self) {
         if let Some(buckets) = &self.buckets {
             buckets.retain_recent();
             buckets.shrink_to_fit();
@@ -77,7 +84,7 @@ pub(crate) struct RateLimiters {
 
 impl RateLimiters {
     pub(crate) fn new(limits: &RateLimits) -> Self {
-        let clock = Uptime(Instant::now());
+        let clock = Uptime::start();
         Self {
             peers: Limiter::new(limits.per_peer, clock.clone()),
             registrations: Limiter::new(limits.registrations_per_peer, clock.clone()),
@@ -109,7 +116,7 @@ impl RateLimiters {
 }
 
 /// What counts as one peer: an IPv4 address, or an IPv6 /64, which one subscriber has to itself.
-fn network_of(peer: IpAddr) -> IpAddr {
+pub(crate) fn network_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

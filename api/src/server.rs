@@ -11,6 +11,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 
 use crate::config::ApiConfig;
+use crate::esplora;
 use crate::observe::observe;
 use crate::rate_limit::FORGET_EVERY;
 use crate::routes::{configure_operator, configure_public};
@@ -126,10 +127,17 @@ fn server(
     let stall_ms = u32::try_from(state.config.reader_stall_max.as_millis()).unwrap_or(u32::MAX);
     let state = state.clone();
     let server = HttpServer::new(move || {
+        let esplora = state.esplora.clone().filter(|_| surface == Surface::Public);
         App::new()
             .app_data(Data::from(state.clone()))
             .app_data(surface)
             .wrap(from_fn(observe))
+            .configure(|config| {
+                if let Some(esplora) = esplora {
+                    config.app_data(Data::from(esplora));
+                    esplora::configure_public(config);
+                }
+            })
             .configure(surface.routes())
     })
     .on_connect(move |connection, _| end_when_stalled(connection, stall_ms))

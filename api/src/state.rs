@@ -10,6 +10,7 @@ use satpost_domain::limits::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::ApiConfig;
+use crate::esplora::EsploraState;
 use crate::events::EventStreams;
 use crate::metrics::HttpMetrics;
 use crate::ports::ApiPorts;
@@ -31,6 +32,8 @@ pub struct ApiState {
     pub(crate) event_streams: Arc<EventStreams>,
     /// Room for imports.
     pub(crate) imports: Arc<Semaphore>,
+    /// The Esplora API, where the public listener serves it.
+    pub(crate) esplora: Option<Arc<EsploraState>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -57,10 +60,24 @@ impl ApiState {
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
             event_streams: Arc::new(EventStreams::new(config.event_streams_max)),
             imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE_MAX)),
+            esplora: None,
             stopping: watch::Sender::new(false),
             config,
             ports,
         })
+    }
+
+    /// Serves the Esplora API on the public listener as well, under `/esplora`.
+    #[must_use]
+    pub fn with_esplora(mut self, esplora: Arc<EsploraState>) -> Self {
+        self.esplora = Some(esplora);
+        self
+    }
+
+    /// The metrics of requests, for listeners that stand beside this API.
+    #[must_use]
+    pub fn http_metrics(&self) -> HttpMetrics {
+        self.metrics.clone()
     }
 
     /// Waits until queries see what happened up to `position`.
@@ -97,6 +114,9 @@ impl ApiState {
     /// Ends every wait: the server is about to stop.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
+        if let Some(esplora) = &self.esplora {
+            esplora.stop();
+        }
     }
 
     /// True once the server is about to stop.

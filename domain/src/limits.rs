@@ -295,3 +295,56 @@ pub const PRICE_RECORDS_MAX: u64 = 50_000_000;
 pub const PRICE_HISTORY_ROWS_MAX: usize = 10_000;
 /// How many points in time one query of the history names at most.
 pub const PRICE_HISTORY_DATES_MAX: usize = 100;
+
+// ---- Esplora -----------------------------------------------------------------------------------
+
+/// The largest request body of the Esplora API, in bytes, as other Esplora servers bound it.
+pub const ESPLORA_BODY_BYTES_MAX: usize = 1_000_000;
+/// How many confirmed transactions a page of the Esplora API holds; its clients count on it.
+pub const ESPLORA_CONFIRMED_PER_PAGE: usize = 25;
+/// How many mempool transactions of one script it tells.
+pub const ESPLORA_UNCONFIRMED_PER_PAGE: usize = 50;
+/// How many transactions a page may hold when the client says how many.
+pub const ESPLORA_TRANSACTIONS_PER_PAGE_MAX: usize = 100;
+/// How many blocks a page of it holds.
+pub const ESPLORA_BLOCKS_PER_PAGE: usize = 10;
+/// How many mempool transactions it tells as recent.
+pub const ESPLORA_RECENT_MAX: usize = 10;
+/// How many txids a page of the mempool holds.
+pub const ESPLORA_TXIDS_PER_PAGE: usize = 10_000;
+/// How many unspent outputs it tells of one script unless the operator says otherwise.
+pub const ESPLORA_UNSPENT_DEFAULT_MAX: usize = 500;
+/// How many transactions of a watched script it computes an answer from.
+pub const ESPLORA_HISTORY_MAX: usize = 2_000;
+/// How many scripts one of its requests may name.
+pub const ESPLORA_SCRIPTS_PER_REQUEST_MAX: usize = 300;
+/// How many transactions one of its requests may name.
+pub const ESPLORA_TXIDS_PER_REQUEST_MAX: usize = 50;
+/// How many transactions a package may have (BIP 331 and Bitcoin Core's own bound).
+pub const ESPLORA_PACKAGE_MAX: usize = 25;
+/// When a client may ask again after a refusal that passes by itself.
+pub const ESPLORA_RETRY_AFTER: Duration = Duration::from_secs(2);
+/// How many WebSockets may be open at once.
+pub const ESPLORA_WEBSOCKETS_MAX: usize = 1_000;
+/// How many scripts one WebSocket may track.
+pub const ESPLORA_TRACKED_PER_WEBSOCKET_MAX: usize = 100;
+/// The largest message a WebSocket may send, in bytes.
+pub const ESPLORA_WEBSOCKET_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// How long a WebSocket may say nothing, not even a pong, before it is closed.
+pub const ESPLORA_WEBSOCKET_SILENCE_MAX: Duration = Duration::from_secs(90);
+/// How many bytes of transactions that were asked of the node are remembered.
+pub const ESPLORA_BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How many block summaries are remembered.
+pub const ESPLORA_BLOCKS_REMEMBERED_MAX: usize = 256;
+/// How many questions to the node the Esplora API has under way at once.
+pub const ESPLORA_NODE_CALLS_MAX: usize = 4;
+/// How many further ones wait for their turn; one more is refused.
+pub const ESPLORA_NODE_CALLS_WAITING_MAX: usize = 256;
+/// How many blocks one transaction of the index connects while it catches up.
+pub const ESPLORA_BLOCKS_PER_BATCH_MAX: usize = 200;
+/// How many bytes of blocks it connects at once.
+pub const ESPLORA_BLOCK_BYTES_PER_BATCH_MAX: usize = 32 * 1024 * 1024;
+/// How many connections of the Electrum protocol may be open at once.
+pub const ELECTRUM_CONNECTIONS_MAX: usize = 256;
+/// The longest line of the Electrum protocol, in bytes.
+pub const ELECTRUM_LINE_BYTES_MAX: usize = 64 * 1024;

@@ -3,6 +3,7 @@
 //! Everything is read once, at start. An unknown key is an error, so that a typing mistake is not a silent default.
 
 mod check;
+mod esplora;
 mod log_location;
 mod price;
 mod reference;
@@ -17,6 +18,7 @@ use satpost_domain::network::Network;
 use serde::{Deserialize, Serialize};
 
 pub use check::ConfigError;
+pub use esplora::{EsploraConfig, EsploraIndex};
 pub use log_location::LogLocation;
 pub use price::{FeedConfig, PriceConfig, PriceConfigError};
 pub use reference::reference;
@@ -46,6 +48,8 @@ pub struct Config {
     pub price: PriceConfig,
     /// The log over the protocol of EventStoreDB.
     pub eventstoredb: EventStoreDbConfig,
+    /// The API that other Bitcoin wallets speak.
+    pub esplora: EsploraConfig,
     /// What the server says about its own work.
     pub logging: LoggingConfig,
 }
@@ -225,6 +229,7 @@ impl Default for Config {
                 listen: None,
                 append: false,
             },
+            esplora: EsploraConfig::default(),
             logging: LoggingConfig {
                 format: LogFormat::Text,
                 filter: "info,actix_server=warn".to_owned(),

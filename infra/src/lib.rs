@@ -9,6 +9,8 @@
 //! - [`transfer`]: a log to a file and back, between engines.
 //! - [`bitcoind`]: the node, and the watcher that follows it.
 //! - [`price`]: exchanges are asked for prices, and their answers recorded.
+//! - [`esplora`]: the chain as other wallets ask for it; [`electrs`]: a front end that harnesses start
+//!   in place of `electrs`.
 //! - [`push`]: the way to a phone; [`outbox`]: what empties the push outbox.
 //! - `log_engine`: which engine the log is on; [`log_facade`]: the log served to clients of
 //!   EventStoreDB.
@@ -25,6 +27,8 @@ pub mod bench;
 pub mod bitcoind;
 pub mod cli;
 pub mod config;
+pub mod electrs;
+pub mod esplora;
 pub mod event_log;
 pub mod log_checkpoints;
 mod log_engine;

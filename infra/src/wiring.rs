@@ -1,48 +1,43 @@
 //! Puts adapters into ports and runs the server: the only place that knows all of them.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use p256::SecretKey;
-use satpost_api::ports::{ApiPorts, BlockProofs, NoBlockProofs};
+use satpost_api::ports::ApiPorts;
 use satpost_api::price_query::{NoPrices, PriceQuery};
-use satpost_api::{ApiConfig, ApiState, Listeners, PushCredentials, Rate, RateLimits};
+use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, EventLog, IdSource, Payloads};
-use satpost_domain::limits::NODE_AUDIT;
 use satpost_event_store::LogIdentity;
 use satpost_projections::source::EventSource;
 use satpost_projections::{ReadModel, runner};
-use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::watch;
+use secrecy::SecretString;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bitcoind::backfill::{BackfillMetrics, Backfiller, LiveJoin};
-use crate::bitcoind::doctor::{self, DoctorMetrics};
-use crate::bitcoind::rpc::NodeRpc;
-use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeProofs, NodeStatus};
 use crate::config::Config;
+use crate::esplora;
 use crate::event_log::StoredEventLog;
 use crate::log_checkpoints::keeper::{CheckpointKeeper, CheckpointPolicy};
 use crate::log_engine::LogEngine;
 use crate::log_facade;
-use crate::outbox::{Outbox, OutboxSettings};
 use crate::price::Prices;
 use crate::price::fetch::Fetcher;
 use crate::processes::{self, Checkpoint};
-use crate::push::http::base_url;
-use crate::push::metrics::PushMetrics;
-use crate::push::{Apns, ApnsKey, Fcm, Guard, PushServices, ServiceAccount, Vapid, WebPush};
 use crate::server_keys::ServerKeys;
 use crate::shutdown;
 use crate::snapshots::{SnapshotPolicy, Snapshots};
 use crate::status::{Node, Status};
 use crate::system::{SystemClock, SystemIds};
+
+mod node;
+mod push;
+
+pub(crate) use node::node_config;
 
 /// How long background work may take to end.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -69,20 +64,22 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone()).context("signals cannot be handled")?;
     let listeners = listen(&config)?;
+    let esplora_listener = config.esplora.listen.map(bind).transpose()?;
     let server = match Server::open(config, &stop).await {
         Ok(server) => server,
         // Asked to stop before the log could be reached.
         Err(_) if stop.is_cancelled() => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    server.run(listeners, stop).await
+    server.run(listeners, esplora_listener, stop).await
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; is another server running?"))
 }
 
 fn listen(config: &Config) -> anyhow::Result<Listeners> {
-    let bind = |address| {
-        TcpListener::bind(address)
-            .with_context(|| format!("cannot listen on {address}; is another server running?"))
-    };
     Ok(Listeners {
         public: bind(config.server.listen)?,
         operator: Some(bind(config.server.operator_listen)?),
@@ -132,7 +129,12 @@ impl Server {
         })
     }
 
-    async fn run(self, listeners: Listeners, stop: CancellationToken) -> Result<(), ServeError> {
+    async fn run(
+        self,
+        listeners: Listeners,
+        esplora_listener: Option<TcpListener>,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
         let mut background = JoinSet::new();
         let checkpoints = self.start_checkpoints(&mut background, &stop).await?;
         self.start_projections(&mut background, &stop);
@@ -143,6 +145,9 @@ impl Server {
         log_facade::start(&self.config, self.engine.store(), &mut background, &stop)?;
         let prices = self.start_prices(&mut background, &stop)?;
         let api = self.api(node, vapid_key, prices)?;
+        let api = self
+            .start_esplora(api, esplora_listener, &mut background, &stop)
+            .await?;
         self.announce();
 
         let fatal = self.engine.fatal();
@@ -214,68 +219,6 @@ impl Server {
         }
     }
 
-    fn start_watcher(
-        &self,
-        background: &mut JoinSet<()>,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Node> {
-        if !self.config.has_node() {
-            tracing::warn!(
-                "no Bitcoin node is configured: addresses cannot be watched; messages and pushes work. Set node.rpc_url to change that"
-            );
-            return Ok(Node::None);
-        }
-        let config = node_config(&self.config)?;
-        let rpc = Arc::new(CoreRpc::new(
-            config.rpc_url.clone(),
-            config.rpc_auth.clone(),
-        ));
-        let (sender, receiver) = watch::channel(NodeStatus::Connecting);
-        self.start_doctor(Arc::clone(&rpc) as _, receiver.clone(), background, stop)?;
-        let join = Arc::new(LiveJoin::default());
-        let backfiller = Backfiller {
-            rpc: Arc::new(CoreRpc::for_history(
-                config.rpc_url.clone(),
-                config.rpc_auth.clone(),
-            )),
-            handler: self.handler.clone(),
-            network: config.network,
-            read_model: Arc::clone(&self.read_model),
-            join: Arc::clone(&join),
-            metrics: BackfillMetrics::register(&self.registry)?,
-        };
-        background.spawn(backfiller.run(stop.clone()));
-        background.spawn(bitcoind::run(
-            config,
-            rpc,
-            self.handler.clone(),
-            Arc::clone(&self.read_model),
-            (sender, NodeMetrics::register(&self.registry)?),
-            join,
-            stop.clone(),
-        ));
-        Ok(Node::Followed(receiver))
-    }
-
-    fn start_doctor(
-        &self,
-        rpc: Arc<dyn NodeRpc>,
-        status: watch::Receiver<NodeStatus>,
-        background: &mut JoinSet<()>,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let metrics = DoctorMetrics::register(&self.registry)?;
-        background.spawn(doctor::keep(
-            rpc,
-            self.config.network(),
-            self.config.data_dir.clone(),
-            status,
-            metrics,
-            stop.clone(),
-        ));
-        Ok(())
-    }
-
     fn start_processes(
         &self,
         background: &mut JoinSet<()>,
@@ -299,39 +242,32 @@ impl Server {
         Ok(())
     }
 
-    /// Returns the public key that phones subscribe with.
-    fn start_outbox(
+    /// Serves the Esplora API where the configuration says, if it does.
+    async fn start_esplora(
         &self,
+        api: ApiState,
+        listener: Option<TcpListener>,
         background: &mut JoinSet<()>,
         stop: &CancellationToken,
-    ) -> anyhow::Result<String> {
-        let key = SecretKey::from_slice(self.keys.vapid_secret())
-            .context("the Web Push key cannot be used")?;
-        let vapid =
-            Vapid::new(&key, &self.config.push.contact).context("push.contact cannot be used")?;
-        let vapid = Arc::new(vapid);
-        let public_key = vapid.public_key().to_owned();
-        let guard = Guard::allowing(&self.config.push.allow);
-        let services = PushServices {
-            web_push: WebPush::new(guard, vapid, Arc::new(SystemClock), self.random.clone())
-                .context("pushes cannot be sent")?,
-            apns: apns(&self.config).context("push.apns cannot be used")?,
-            fcm: fcm(&self.config, &self.random).context("push.fcm cannot be used")?,
+    ) -> anyhow::Result<ApiState> {
+        if !self.config.esplora.is_on() {
+            return Ok(api);
+        }
+        let parts = esplora::Esplora {
+            config: &self.config,
+            node: &node_config(&self.config)?,
+            read_model: &self.read_model,
+            handler: &self.handler,
+            metrics: api.http_metrics(),
         };
-        let heartbeat = self.config.push.heartbeat_seconds;
-        let outbox = Outbox {
-            handler: self.handler.clone(),
-            read_model: Arc::clone(&self.read_model),
-            notifier: Arc::new(services),
-            chance: Arc::new(self.random.clone()),
-            metrics: PushMetrics::register(&self.registry)?,
-            settings: OutboxSettings {
-                heartbeat: (heartbeat > 0).then(|| Duration::from_secs(heartbeat)),
-                ..OutboxSettings::default()
-            },
-        };
-        background.spawn(outbox.run(stop.clone()));
-        Ok(public_key)
+        let state = esplora::open(parts, background, stop).await?;
+        if let Some(listener) = listener {
+            esplora::serve(Arc::clone(&state), listener, background, stop);
+        }
+        if self.config.esplora.enabled {
+            return Ok(api.with_esplora(state));
+        }
+        Ok(api)
     }
 
     /// Exchanges are asked only when the operator names some.
@@ -383,20 +319,10 @@ impl Server {
         };
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;
-        config.push = push_credentials(&self.config);
+        config.push = push::push_credentials(&self.config);
         config.rate_limits = rate_limits(&self.config);
         config.watched_addresses_max = self.config.watching.addresses_max;
         Ok(ApiState::new(config, ports)?)
-    }
-
-    /// Proofs have a connection of their own, so that the watcher never waits for them.
-    fn proofs(&self) -> anyhow::Result<Arc<dyn BlockProofs>> {
-        if !self.config.has_node() {
-            return Ok(Arc::new(NoBlockProofs));
-        }
-        let config = node_config(&self.config)?;
-        let rpc = CoreRpc::new(config.rpc_url, config.rpc_auth);
-        Ok(Arc::new(NodeProofs::new(Arc::new(rpc))))
     }
 
     fn announce(&self) {
@@ -423,78 +349,6 @@ fn rate_limits(config: &Config) -> RateLimits {
             .registrations_per_peer
             .filter(|_| config.server.limit_peers),
     }
-}
-
-/// What clients may register: the same conditions as in [`apns`] and [`fcm`].
-fn push_credentials(config: &Config) -> PushCredentials {
-    let apns = &config.push.apns;
-    PushCredentials {
-        apns_topics: apns
-            .key_file
-            .as_ref()
-            .map_or_else(Vec::new, |_| apns.topics.clone()),
-        fcm: config.push.fcm.credentials_file.is_some(),
-    }
-}
-
-fn apns(config: &Config) -> anyhow::Result<Option<Apns>> {
-    let apns = &config.push.apns;
-    let Some(file) = &apns.key_file else {
-        return Ok(None);
-    };
-    let key = ApnsKey::new(
-        read_secret(file)?.expose_secret(),
-        &apns.key_id,
-        &apns.team_id,
-    )
-    .with_context(|| format!("{} cannot be used", file.display()))?;
-    let production = base_url(&apns.production_url)?;
-    let sandbox = base_url(&apns.sandbox_url)?;
-    Ok(Some(Apns::new(
-        key,
-        production,
-        sandbox,
-        Arc::new(SystemClock),
-    )?))
-}
-
-fn fcm(config: &Config, random: &SystemIds) -> anyhow::Result<Option<Fcm>> {
-    let Some(file) = &config.push.fcm.credentials_file else {
-        return Ok(None);
-    };
-    let account = ServiceAccount::parse(read_secret(file)?.expose_secret())
-        .with_context(|| format!("{} cannot be used", file.display()))?;
-    let base = base_url(&config.push.fcm.url)?;
-    Ok(Some(Fcm::new(
-        account,
-        &base,
-        Arc::new(SystemClock),
-        random.clone(),
-    )?))
-}
-
-/// How the node of a configuration is reached.
-pub(crate) fn node_config(config: &Config) -> anyhow::Result<NodeConfig> {
-    let node = &config.node;
-    let rpc_auth = match (&node.rpc_cookie, &node.rpc_user, &node.rpc_password_file) {
-        (Some(cookie), ..) => NodeAuth::Cookie(cookie.clone()),
-        (None, Some(user), Some(file)) => NodeAuth::Password {
-            user: user.clone(),
-            password: read_secret(file)?,
-        },
-        _ => anyhow::bail!(
-            "node.rpc_cookie, or node.rpc_user and node.rpc_password_file, are needed"
-        ),
-    };
-    Ok(NodeConfig {
-        network: config.network(),
-        rpc_url: node.rpc_url.clone(),
-        rpc_auth,
-        zmq_sequence: Some(node.zmq_sequence.clone()).filter(|address| !address.is_empty()),
-        zmq_rawtx: Some(node.zmq_rawtx.clone()).filter(|address| !address.is_empty()),
-        final_depth: node.final_depth,
-        audit_every: NODE_AUDIT,
-    })
 }
 
 fn read_secret(file: &Path) -> anyhow::Result<SecretString> {

@@ -363,8 +363,10 @@ impl Projection for WatchedScripts {
                     self.apply_watchlist(client, event);
                 }
             }
-            Event::Chain(ChainEvent::EpochStarted { tip: block, .. })
-            | Event::Chain(ChainEvent::BlockConnected { block, .. }) => {
+            Event::Chain(
+                ChainEvent::EpochStarted { tip: block, .. }
+                | ChainEvent::BlockConnected { block, .. },
+            ) => {
                 self.tip_height = Some(block.height);
             }
             Event::Chain(ChainEvent::BlockDisconnected { block }) => {

@@ -5,6 +5,7 @@
 mod blocks;
 mod chaos;
 mod doctor;
+mod esplora;
 mod failures;
 mod feed;
 mod history;

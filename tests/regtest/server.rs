@@ -55,7 +55,7 @@ pub(crate) enum Step {
 /// What of a server follows a node.
 pub(crate) struct Server {
     pub(crate) log: StoredEventLog,
-    handler: Handler,
+    pub(crate) handler: Handler,
     pub(crate) read_model: Arc<ReadModel>,
     pub(crate) backfill: BackfillMetrics,
     final_depth: u32,

@@ -18,6 +18,7 @@ use satpost_domain::chain::ChainEvent;
 use satpost_domain::network::Network;
 use satpost_domain::push::PushTarget;
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::{WatchBounds, WatchWish};
 use satpost_domain::{
     ClientId, CommandId, Event, EventId, MessagingKey, Metadata, Position, RequestDigest, Revision,
     StreamId,
@@ -138,9 +139,11 @@ impl OutboxStage {
     pub async fn watch(&self, clients: &[ClientId], script: &Script) {
         for client in clients {
             let context = context(self.number());
-            let scripts = vec![script.clone()];
+            let watches = vec![(script.clone().into(), WatchWish::default())];
+            let bounds = WatchBounds::new(Network::Regtest, None);
             let watched =
-                watch_addresses::watch_addresses(&self.handler, context, *client, scripts).await;
+                watch_addresses::watch_addresses(&self.handler, context, *client, watches, bounds)
+                    .await;
             self.see(watched.expect("there is room").position).await;
         }
     }

@@ -8,11 +8,13 @@
 //!   [`service`]: the shapes.
 //! - [`problem`]: RFC 9457 problems and the closed list of codes.
 //! - [`signature`]: the RFC 9421 profile both sides build the same signature base from.
+//! - [`esplora`]: the shapes of the Esplora API, which are not ours and have their own rules.
 //! - [`header`]: names of the headers that are ours.
 
 pub mod addresses;
 pub mod balance;
 pub mod clients;
+pub mod esplora;
 pub mod header;
 pub mod messages;
 pub mod prices;

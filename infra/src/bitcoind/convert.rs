@@ -22,6 +22,21 @@ pub(crate) const fn network(network: Network) -> bitcoin::Network {
     }
 }
 
+/// The txid of the `bitcoin` crate.
+pub(crate) fn node_txid(txid: Txid) -> bitcoin::Txid {
+    bitcoin::Txid::from_byte_array(reversed(*txid.as_bytes()))
+}
+
+/// The block hash of the `bitcoin` crate.
+pub(crate) fn node_block_hash(hash: BlockHash) -> bitcoin::BlockHash {
+    bitcoin::BlockHash::from_byte_array(reversed(*hash.as_bytes()))
+}
+
+/// Our txid.
+pub(crate) fn our_txid(found: bitcoin::Txid) -> Txid {
+    txid(found)
+}
+
 pub(super) fn txid(txid: bitcoin::Txid) -> Txid {
     Txid::new(reversed(txid.to_byte_array()))
 }

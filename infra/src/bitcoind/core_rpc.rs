@@ -81,7 +81,11 @@ impl CoreRpc {
         }
     }
 
-    async fn call<T>(&self, method: &'static str, parameters: Vec<Value>) -> Result<T, RpcError>
+    pub(crate) async fn call<T>(
+        &self,
+        method: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<T, RpcError>
     where
         T: DeserializeOwned + Send + 'static,
     {

@@ -53,6 +53,12 @@ pub(super) struct ServeArguments {
     /// Where the log is served over the protocol of EventStoreDB.
     #[arg(long, value_name = "ADDRESS:PORT")]
     eventstoredb_listen: Option<SocketAddr>,
+    /// Where the Esplora API is served on a port of its own.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    esplora_listen: Option<SocketAddr>,
+    /// Which scripts the Esplora API knows: watched or all.
+    #[arg(long, value_name = "WHICH")]
+    esplora_index: Option<String>,
     /// text or json.
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -101,6 +107,12 @@ impl ServeArguments {
                 self.eventstoredb_listen
                     .map(|address| Value::from(address.to_string())),
             ),
+            (
+                "esplora.listen",
+                self.esplora_listen
+                    .map(|address| Value::from(address.to_string())),
+            ),
+            ("esplora.index", self.esplora_index.clone().map(Value::from)),
             ("logging.format", self.log_format.clone().map(Value::from)),
             ("logging.filter", self.log_filter.clone().map(Value::from)),
         ];

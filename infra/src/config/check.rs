@@ -8,7 +8,7 @@ use satpost_domain::limits::{
 use satpost_domain::network::Network;
 use satpost_domain::push::{ApnsEnvironment, PushTarget};
 
-use crate::config::{Config, PriceConfigError};
+use crate::config::{Config, EsploraIndex, PriceConfigError};
 use crate::push::http::{BaseUrlError, base_url};
 
 /// Why a configuration cannot be used.
@@ -68,6 +68,19 @@ pub enum ConfigError {
     /// Phones would be woken all the time.
     #[error("push.heartbeat_seconds is {0}; it is 0 (off) or at least {min}", min = PUSH_HEARTBEAT_MIN.as_secs())]
     Heartbeat(u64),
+    /// The Esplora API speaks plain HTTP and knows no clients.
+    #[error(
+        "esplora.listen is {0}, which is not loopback; put a TLS proxy in front and set server.behind_tls_proxy = true"
+    )]
+    EsploraBeyondLoopback(SocketAddr),
+    /// The Esplora API asks the node.
+    #[error("the Esplora API is on, so node.rpc_url is needed")]
+    EsploraWithoutNode,
+    /// The index of every script is made for small networks.
+    #[error(
+        "esplora.index = \"all\" is for regtest, signet and testnets; on mainnet only watched addresses are indexed"
+    )]
+    EsploraIndexOnMainnet,
     /// A rate of zero would refuse everything.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
@@ -88,6 +101,7 @@ impl Config {
         self.price.plan()?;
         self.check_watching()?;
         self.check_push()?;
+        self.check_esplora()?;
         self.check_node()
     }
 
@@ -127,6 +141,35 @@ impl Config {
         }
         for topic in &push.apns.topics {
             PushTarget::apns(vec![0; 32], topic.clone(), ApnsEnvironment::Production)?;
+        }
+        Ok(())
+    }
+
+    fn check_esplora(&self) -> Result<(), ConfigError> {
+        let esplora = &self.esplora;
+        if let Some(listen) = esplora.listen
+            && !listen.ip().is_loopback()
+            && !self.server.behind_tls_proxy
+        {
+            return Err(ConfigError::EsploraBeyondLoopback(listen));
+        }
+        for (key, number) in [
+            ("esplora.requests_per_second", esplora.requests_per_second),
+            ("esplora.requests_burst", esplora.requests_burst),
+            ("esplora.unspent_max", u32::from(esplora.unspent_max > 0)),
+        ] {
+            if number == 0 {
+                return Err(ConfigError::Zero(key));
+            }
+        }
+        if !esplora.is_on() {
+            return Ok(());
+        }
+        if !self.has_node() {
+            return Err(ConfigError::EsploraWithoutNode);
+        }
+        if esplora.index == EsploraIndex::All && self.network() == Network::Mainnet {
+            return Err(ConfigError::EsploraIndexOnMainnet);
         }
         Ok(())
     }
@@ -253,6 +296,37 @@ mod tests {
             with(|config| config.eventstoredb.listen = Some(listen)),
             Err(ConfigError::EventStoreDbBeyondLoopback(address)) if address == listen
         ));
+    }
+
+    #[test]
+    fn refuses_an_esplora_that_cannot_be() {
+        let listen = SocketAddr::from(([10, 0, 0, 1], 3002));
+        assert!(matches!(
+            with_node(|config| config.esplora.listen = Some(listen)),
+            Err(ConfigError::EsploraBeyondLoopback(_))
+        ));
+        assert!(matches!(
+            with(|config| config.esplora.enabled = true),
+            Err(ConfigError::EsploraWithoutNode)
+        ));
+        assert!(matches!(
+            with_node(|config| {
+                config.network = Network::Mainnet.name().to_owned();
+                config.esplora.enabled = true;
+                config.esplora.index = EsploraIndex::All;
+            }),
+            Err(ConfigError::EsploraIndexOnMainnet)
+        ));
+        assert!(matches!(
+            with(|config| config.esplora.requests_burst = 0),
+            Err(ConfigError::Zero("esplora.requests_burst"))
+        ));
+        with_node(|config| {
+            config.esplora.enabled = true;
+            config.esplora.index = EsploraIndex::All;
+            config.esplora.listen = Some(SocketAddr::from(([127, 0, 0, 1], 3002)));
+        })
+        .unwrap();
     }
 
     #[test]

@@ -202,6 +202,46 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "Whether clients of that protocol may append events that this server can read. For tests: commands are not asked whether an event makes sense.",
     ),
     (
+        "esplora.enabled",
+        None,
+        "Whether the Esplora API is served on the public listener, under `/esplora`. It is unsigned: whoever reaches the listener may then ask whether an address is watched here, and what it holds.",
+    ),
+    (
+        "esplora.listen",
+        Some("--esplora-listen"),
+        "Where the Esplora API is served on a port of its own, at `/` and `/api`, like `127.0.0.1:3002`; nowhere unless given. Beyond loopback only with `server.behind_tls_proxy`.",
+    ),
+    (
+        "esplora.index",
+        Some("--esplora-index"),
+        "`watched`: only scripts that some client watches, others are refused. `all`: every script, by an index in the data folder; for regtest, signet and testnets.",
+    ),
+    (
+        "esplora.unspent_max",
+        None,
+        "How many unspent outputs of one script the Esplora API tells; a script with more is refused.",
+    ),
+    (
+        "esplora.mining",
+        None,
+        "Whether `/block-template` may be asked.",
+    ),
+    (
+        "esplora.allow_origin",
+        None,
+        "`Access-Control-Allow-Origin` of the Esplora API, for web sites that read it.",
+    ),
+    (
+        "esplora.requests_per_second",
+        None,
+        "Requests a second that one peer of `esplora.listen` may send on average. `server.limit_peers = false` switches this limit off.",
+    ),
+    (
+        "esplora.requests_burst",
+        None,
+        "Requests that one peer of `esplora.listen` may send at once after a pause.",
+    ),
+    (
         "logging.format",
         Some("--log-format"),
         "`text` for people, `json` for machines.",

@@ -65,7 +65,7 @@ fn does_what_a_map_does() {
         let number = u32::try_from(random % 300).unwrap();
         let some = scripts(number);
         let bytes = some[usize::try_from(random >> 32).unwrap() % some.len()].clone();
-        if (random >> 20) % 3 == 0 {
+        if (random >> 20).is_multiple_of(3) {
             let slot = table.find(&bytes);
             assert_eq!(slot.is_some(), map.remove(&bytes).is_some());
             if let Some(slot) = slot {

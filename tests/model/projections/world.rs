@@ -345,10 +345,12 @@ impl World {
         let script = script(script_number);
         let hash = script.hash();
         let depths = DepthSet::new([u32::from(number % 140) + 2]).ok();
-        let birthday = (number % 5 == 0).then_some(Birthday::Height(number.into()));
+        let birthday = number
+            .is_multiple_of(5)
+            .then_some(Birthday::Height(number.into()));
         let watch = NewWatch {
             id: WatchId::new(self.draw()),
-            target: if number % 2 == 0 {
+            target: if number.is_multiple_of(2) {
                 script.into()
             } else {
                 hash.into()
