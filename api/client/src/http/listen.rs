@@ -91,3 +91,6 @@ impl Listening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
