@@ -9,6 +9,7 @@ use crate::script::Script;
 const EXAMPLES: (&str, &str) = ("SATPOST_API_EXAMPLES", "12");
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "a switch of this test")]
 async fn the_api_keeps_what_its_description_promises() {
     let folder = tempfile::tempdir().unwrap();
     let flags = without_rate_limits(folder.path());

@@ -15,23 +15,23 @@ enum Runtime {
 }
 
 /// A script of `tests/clients`, or a program that was installed with the clients.
-pub struct Script {
+pub(crate) struct Script {
     command: Command,
 }
 
 impl Script {
     /// `tests/clients/node/<name>.cjs`.
-    pub fn node(name: &str) -> Self {
+    pub(crate) fn node(name: &str) -> Self {
         Self::of(Runtime::Node, name)
     }
 
     /// `tests/clients/python/<name>.py`.
-    pub fn python(name: &str) -> Self {
+    pub(crate) fn python(name: &str) -> Self {
         Self::of(Runtime::Python, name)
     }
 
     /// A program of the Python packages.
-    pub fn installed(program: &str) -> Self {
+    pub(crate) fn installed(program: &str) -> Self {
         let program = home().join("python/bin").join(program);
         let mut command = Command::new(program);
         command.env("PYTHONPATH", scripts().join("python"));
@@ -57,19 +57,19 @@ impl Script {
     }
 
     /// Sets an environment variable.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
     /// Runs in this folder.
-    pub fn current_dir(mut self, folder: &Path) -> Self {
+    pub(crate) fn current_dir(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);
         self
     }
 
     /// Runs it to its end and gives what it printed.
-    pub async fn run(mut self, arguments: &[&str]) -> String {
+    pub(crate) async fn run(mut self, arguments: &[&str]) -> String {
         assert!(
             home().join("stamp").exists(),
             "the clients are missing; run: scripts/clients"

@@ -53,6 +53,7 @@ fn confirmed(height: u32) -> ChainEvent {
         inputs: Vec::new(),
         block: block(height),
         index: 1,
+        backfilled: false,
     }
 }
 
@@ -61,6 +62,7 @@ fn unconfirmed(height: u32) -> ChainEvent {
         txid: Txid::new([1; 32]),
         script_hash: script().hash(),
         block: block(height),
+        was_final: false,
     }
 }
 

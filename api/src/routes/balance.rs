@@ -141,7 +141,7 @@ pub(crate) async fn rescan_addresses(
     let targets = each_entry(&body.addresses, |entry| target_of(entry, network))?;
     check_watching(&state)?;
     let client = command.subject.0;
-    let scripts: Vec<ScriptHash> = targets.iter().map(WatchTarget::hash).collect();
+    let scripts: Vec<ScriptHash> = targets.iter().map(satpost_domain::watchlist::WatchTarget::hash).collect();
     {
         let watched = state.read_model.watched_scripts();
         if !scripts

@@ -19,7 +19,7 @@
 //! stands is in the log, so a server that was killed goes on where it was.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use satpost_commands::{CommandError, Handler};
 use satpost_domain::StreamId;
@@ -28,6 +28,7 @@ use satpost_domain::limits::{NODE_RETRY_MAX, NODE_RETRY_MIN};
 use satpost_domain::network::Network;
 use satpost_projections::ReadModel;
 use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use super::rpc::RpcError;
 use super::scanner::MalformedBlock;

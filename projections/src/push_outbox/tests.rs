@@ -117,6 +117,7 @@ fn a_block_that_is_undone_and_replaced_is_one_wake_up() {
         inputs: Vec::new(),
         block: block(height),
         index: 1,
+        backfilled: false,
     };
     log.chain(confirmed(7));
     assert_eq!(due(&log), wake(1));
@@ -125,6 +126,7 @@ fn a_block_that_is_undone_and_replaced_is_one_wake_up() {
         txid: txid(1),
         script_hash: touch(b"a").script_hash,
         block: block(7),
+        was_final: false,
     });
     log.chain(confirmed(8));
     assert_eq!(due(&log), wake(3), "one wake-up for both");

@@ -13,7 +13,6 @@ fn confirm(log: &mut TestLog, id: u8, script: &[u8], height: u32) {
         touch: touch(script),
         inputs: Vec::new(),
         block: block(height),
-        backfilled: false,
         index: 0,
         backfilled: false,
     });

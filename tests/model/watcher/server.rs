@@ -12,6 +12,7 @@ use satpost_domain::ids::{BlockHash, RequestDigest};
 use satpost_domain::limits::NODE_REMOVAL_HOLD;
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::{WatchBounds, WatchWish};
 use satpost_domain::{ClientId, CommandId, Event, EventId, StreamId, Timestamp};
 use satpost_infra::bitcoind::feed::Notice;
 use satpost_infra::bitcoind::follower::{Comparison, FollowError, Follower};
@@ -232,12 +233,16 @@ async fn watch_all(log: &Arc<FaultyLog>, read_model: &Arc<ReadModel>) {
     let mut bytes = [0x66; 32];
     bytes[0] = 0x58;
     let holder = ClientId::new(bytes).unwrap();
-    let scripts = (0..WATCHED).map(|number| Script::new(script(number).as_bytes()).unwrap());
+    let watches = (0..WATCHED).map(|number| {
+        let script = Script::new(script(number).as_bytes()).unwrap();
+        (script.into(), WatchWish::default())
+    });
+    let bounds = WatchBounds::new(Network::Regtest, None);
     let context = CommandContext {
         command_id: CommandId::new([1; 16]),
         request_digest: RequestDigest::new([1; 16]),
     };
-    watch_addresses(&handler(log), context, holder, scripts.collect())
+    watch_addresses(&handler(log), context, holder, watches.collect(), bounds)
         .await
         .unwrap();
     read_model.apply_all(&log.history(&StreamId::watchlist(holder)));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use satpost_commands::CommandError;
 use satpost_commands::record_chain::record_chain;
@@ -15,6 +15,7 @@ use satpost_domain::limits::{
 };
 use satpost_domain::script::Script;
 use satpost_domain::{Position, StreamId};
+use tokio::time::Instant;
 use satpost_projections::coins::Origin;
 
 use super::recorder::Recorder;

@@ -128,6 +128,7 @@ impl Recorder {
 }
 
 /// What a transaction of the past is to the log.
+#[derive(Clone, Copy)]
 enum News {
     /// Recorded, and nothing to add.
     None,
