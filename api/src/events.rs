@@ -219,6 +219,17 @@ mod tests {
 
     use super::*;
 
+    /// What `make` returns takes so many bytes.
+    fn size_of_result<A, R>(_make: impl FnOnce(A) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn a_stream_on_which_nothing_happens_takes_little_memory() {
+        let bytes = size_of_result(Feed::into_stream);
+        assert!(bytes <= 2_048, "{bytes} bytes");
+    }
+
     #[test]
     fn an_event_has_its_position_its_name_and_one_line_of_data() {
         let change = TransactionChange {

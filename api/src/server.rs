@@ -140,6 +140,8 @@ fn server(
             })
             .configure(surface.routes())
     })
+    // Who has gone gets no answer: an event stream would stay until its next heartbeat.
+    .h1_allow_half_closed(false)
     .on_connect(move |connection, _| end_when_stalled(connection, stall_ms))
     .workers(workers)
     .max_connections(connections)

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+use satpost_domain::client::ClientEvent;
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::Digest;
 use satpost_domain::mailbox::MailboxEvent;
@@ -17,7 +18,7 @@ use crate::coins::Coins;
 use crate::mailbox_queue::MailboxQueue;
 use crate::projection::{Projection, SnapshotError};
 use crate::push_outbox::PushOutbox;
-use crate::stream_owner::mailbox_of;
+use crate::stream_owner::{client_of, mailbox_of};
 use crate::transaction_status::TransactionStatus;
 use crate::wake_board::WakeBoard;
 use crate::watched_scripts::WatchedScripts;
@@ -357,7 +358,7 @@ impl ReadModel {
         self.changes.listen(*client)
     }
 
-    /// Who watches what these events touch.
+    /// Who watches what these events touch, and who was retired: nothing happens to them any more.
     fn clients_with_changes(&self, envelopes: &[Envelope]) -> Vec<ClientId> {
         let touched = envelopes
             .iter()
@@ -366,14 +367,19 @@ impl ReadModel {
                 _ => None,
             });
         let scripts: BTreeSet<_> = touched.collect();
-        if scripts.is_empty() {
-            return Vec::new();
-        }
-        let watched = self.watched_scripts();
-        let clients: BTreeSet<_> = scripts
+        let retired = envelopes
             .iter()
-            .flat_map(|script| watched.watchers(script))
-            .collect();
+            .filter(|envelope| {
+                let event = &envelope.event;
+                matches!(event, Event::Client(ClientEvent::ClientRetired { .. }))
+            })
+            .filter_map(|envelope| client_of(&envelope.stream));
+        let mut clients: BTreeSet<_> = retired.collect();
+        if !scripts.is_empty() {
+            let watched = self.watched_scripts();
+            let watchers = scripts.iter().flat_map(|script| watched.watchers(script));
+            clients.extend(watchers);
+        }
         clients.into_iter().collect()
     }
 
