@@ -110,14 +110,14 @@ async fn a_phone_is_told_every_step_once_and_woken_once_for_a_reorganisation() {
     let addresses = [address.to_string()];
     wallet.watch_addresses(&addresses).await.unwrap();
 
-    // Seen, and confirmed among others.
+    // Seen, and confirmed among others, which come first: the node's wallet would spend the payment.
+    for _ in 0..5 {
+        node.send(&node.new_address(), PAYMENT);
+    }
     let mut feed = wallet.listen(None).unwrap();
     let txid = node.send(&address, PAYMENT);
     let seen = next(&wallet, &mut feed).await;
     assert_eq!((step(&seen), seen.txid), (("seen", None), txid.to_string()));
-    for _ in 0..5 {
-        node.send(&node.new_address(), PAYMENT);
-    }
     let block = node.mine(1)[0];
     let confirmed = next(&wallet, &mut feed).await;
     assert_eq!(step(&confirmed), ("confirmed", Some(102)));
