@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use satpost_api_types::push::PushKind;
+use satpost_domain::limits::{EVENT_STREAMS_MAX, READER_STALL_MAX};
 use satpost_domain::network::Network;
 
 /// The settings of the HTTP API. The bounds that clients may rely on are no settings: they stand in
@@ -30,6 +31,10 @@ pub struct ApiConfig {
     pub connections_per_worker_max: usize,
     /// How long requests in flight may go on after the stop signal.
     pub shutdown_timeout: Duration,
+    /// How many event streams are open at once.
+    pub event_streams_max: usize,
+    /// How long a reader may take nothing of what is sent to it.
+    pub reader_stall_max: Duration,
 }
 
 impl ApiConfig {
@@ -46,6 +51,8 @@ impl ApiConfig {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             connections_per_worker_max: 10_000,
             shutdown_timeout: Duration::from_secs(10),
+            event_streams_max: EVENT_STREAMS_MAX,
+            reader_stall_max: READER_STALL_MAX,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every metric of the HTTP API. Labels are closed sets: operations, codes, never an id or an address.
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
 /// Upper bounds of the request durations, in seconds. The last ones are for fetches that wait.
@@ -16,6 +16,9 @@ pub struct HttpMetrics {
     duration: HistogramVec,
     in_flight: IntGauge,
     waiting: IntGauge,
+    event_streams: IntGauge,
+    events_sent: IntCounter,
+    readers_dropped: IntCounter,
 }
 
 impl HttpMetrics {
@@ -47,6 +50,19 @@ impl HttpMetrics {
             "satpost_http_fetches_waiting",
             "Fetches that wait for a message",
         )?;
+        let event_streams =
+            IntGauge::new("satpost_http_event_streams", "Event streams that are open")?;
+        let events_sent = IntCounter::new(
+            "satpost_http_events_sent_total",
+            "Changes of transactions handed to event streams",
+        )?;
+        let readers_dropped = IntCounter::new(
+            "satpost_http_event_readers_dropped_total",
+            "Event streams ended because their reader was too slow",
+        )?;
+        registry.register(Box::new(event_streams.clone()))?;
+        registry.register(Box::new(events_sent.clone()))?;
+        registry.register(Box::new(readers_dropped.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(duration.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
@@ -56,6 +72,9 @@ impl HttpMetrics {
             duration,
             in_flight,
             waiting,
+            event_streams,
+            events_sent,
+            readers_dropped,
         })
     }
 
@@ -77,6 +96,21 @@ impl HttpMetrics {
     /// Counts a waiting fetch until the guard is dropped.
     pub(crate) fn waiting(&self) -> GaugeGuard {
         GaugeGuard::raise(&self.waiting)
+    }
+
+    /// Counts an open event stream until the guard is dropped.
+    pub(crate) fn event_stream(&self) -> GaugeGuard {
+        GaugeGuard::raise(&self.event_streams)
+    }
+
+    /// Counts a change that was handed to a stream.
+    pub(crate) fn event_sent(&self) {
+        self.events_sent.inc();
+    }
+
+    /// Counts a stream that was ended because its reader was too slow.
+    pub(crate) fn reader_dropped(&self) {
+        self.readers_dropped.inc();
     }
 }
 

@@ -10,7 +10,8 @@ use signing::Signing;
 use utoipa::OpenApi;
 
 use crate::routes::{
-    addresses, balance, clients, messages, prices, push, send_message, service, transactions,
+    addresses, balance, clients, events, messages, prices, proofs, push, send_message, service,
+    transactions,
 };
 
 /// The description before what all operations share is added.
@@ -34,6 +35,8 @@ use crate::routes::{
         balance::get_balance,
         balance::list_utxos,
         transactions::list_transactions,
+        proofs::get_transaction_proof,
+        events::listen,
         send_message::send_message,
         messages::fetch_messages,
         messages::acknowledge_messages,

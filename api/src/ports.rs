@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, Payloads};
+use satpost_domain::ids::{BlockHash, Txid};
 use satpost_projections::ReadModel;
 
 use crate::price_query::PriceQuery;
@@ -36,6 +38,55 @@ pub trait RequestIds: Send + Sync + 'static {
     fn request_id(&self) -> [u8; 16];
 }
 
+/// That a transaction is in a block, in a form that needs no trust beyond the block's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockProof {
+    /// The header of the block, as it is hashed.
+    pub header: [u8; 80],
+    /// The hashes beside the way from the transaction to the Merkle root, from the bottom, in the
+    /// order of display.
+    pub merkle: Vec<[u8; 32]>,
+    /// The place of the transaction in the block, from 0.
+    pub pos: u32,
+    /// The transaction, with its witness.
+    pub transaction: Vec<u8>,
+}
+
+/// Why there is no proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    /// No node answers.
+    #[error("no node answers")]
+    NodeUnavailable,
+    /// The node no longer has the block.
+    #[error("the node no longer has the block")]
+    BlockPruned,
+    /// The block has no such transaction.
+    #[error("the block has no such transaction")]
+    NotInBlock,
+    /// Too many proofs are asked for at once.
+    #[error("too many proofs are asked for at once")]
+    Busy,
+}
+
+/// Makes proofs from the blocks of a node.
+#[async_trait]
+pub trait BlockProofs: Send + Sync + 'static {
+    /// Proves that `txid` is in the block with the hash `block`.
+    async fn block_proof(&self, txid: Txid, block: BlockHash) -> Result<BlockProof, ProofError>;
+}
+
+/// A server without a node proves nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoBlockProofs;
+
+#[async_trait]
+impl BlockProofs for NoBlockProofs {
+    async fn block_proof(&self, _txid: Txid, _block: BlockHash) -> Result<BlockProof, ProofError> {
+        Err(ProofError::NodeUnavailable)
+    }
+}
+
 /// Everything the API is wired to.
 #[derive(Clone)]
 pub struct ApiPorts {
@@ -55,6 +106,8 @@ pub struct ApiPorts {
     pub request_ids: Arc<dyn RequestIds>,
     /// Prices.
     pub prices: Arc<dyn PriceQuery>,
+    /// Proofs that transactions are in blocks.
+    pub proofs: Arc<dyn BlockProofs>,
     /// Where the metrics of the whole process are registered.
     pub registry: prometheus::Registry,
 }

@@ -19,6 +19,8 @@ use satpost_domain::mailbox::MailboxError;
 use satpost_domain::push::PushTargetError;
 use satpost_domain::watchlist::WatchlistError;
 
+use crate::ports::ProofError;
+
 mod render;
 
 pub(crate) use render::{log_level, render, status};
@@ -173,6 +175,14 @@ impl ApiError {
         Self::new(ProblemCode::NodeUnavailable).with_retry_after(RETRY_AFTER_DEFAULT)
     }
 
+    /// The client has as many event streams open as it may.
+    pub(crate) fn too_many_streams() -> Self {
+        Self::new(ProblemCode::TooManyStreams)
+            .with_detail("close a stream before opening another one")
+            .with_limit(limits::EVENT_STREAMS_PER_CLIENT_MAX)
+            .with_retry_after(limits::EVENT_HEARTBEAT)
+    }
+
     /// Too few exchanges agree.
     pub(crate) fn price_unavailable(detail: impl fmt::Display) -> Self {
         Self::new(ProblemCode::PriceUnavailable)
@@ -304,6 +314,19 @@ impl From<KeyError> for ApiError {
         match error {
             KeyError::Malformed { .. } | KeyError::NotCanonical | KeyError::SmallOrder => {
                 Self::new(ProblemCode::InvalidKey).with_detail(error)
+            }
+        }
+    }
+}
+
+impl From<ProofError> for ApiError {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::NodeUnavailable => Self::node_unavailable(),
+            ProofError::BlockPruned => Self::new(ProblemCode::BlockPruned),
+            ProofError::Busy => Self::overloaded("too many proofs are asked for at once"),
+            ProofError::NotInBlock => {
+                Self::internal("the node's block lacks a transaction that was confirmed in it")
             }
         }
     }

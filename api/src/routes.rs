@@ -4,9 +4,11 @@
 pub(crate) mod addresses;
 pub(crate) mod balance;
 pub(crate) mod clients;
+pub(crate) mod events;
 pub(crate) mod messages;
 pub(crate) mod operator;
 pub(crate) mod prices;
+pub(crate) mod proofs;
 pub(crate) mod push;
 pub(crate) mod send_message;
 pub(crate) mod service;
@@ -69,6 +71,8 @@ operations! {
     GET "/v1/balance" => balance::get_balance;
     GET "/v1/utxos" => balance::list_utxos;
     GET "/v1/transactions" => transactions::list_transactions;
+    GET "/v1/transactions/{txid}/proof" => proofs::get_transaction_proof;
+    GET "/v1/events" => events::listen;
     POST "/v1/queues/{recipient}/messages" => send_message::send_message;
     GET "/v1/messages" => messages::fetch_messages;
     POST "/v1/messages/ack" => messages::acknowledge_messages;

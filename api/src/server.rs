@@ -124,6 +124,7 @@ fn server(
 ) -> std::io::Result<Server> {
     let (workers, connections) = surface.workers(&state.config);
     let shutdown_secs = state.config.shutdown_timeout.as_secs();
+    let stall_ms = u32::try_from(state.config.reader_stall_max.as_millis()).unwrap_or(u32::MAX);
     let state = state.clone();
     let server = HttpServer::new(move || {
         let esplora = state.esplora.clone().filter(|_| surface == Surface::Public);
@@ -139,6 +140,9 @@ fn server(
             })
             .configure(surface.routes())
     })
+    // Who has gone gets no answer: an event stream would stay until its next heartbeat.
+    .h1_allow_half_closed(false)
+    .on_connect(move |connection, _| end_when_stalled(connection, stall_ms))
     .workers(workers)
     .max_connections(connections)
     .client_request_timeout(HEAD_TIMEOUT)
@@ -148,4 +152,17 @@ fn server(
     .disable_signals()
     .listen(listener)?;
     Ok(server.run())
+}
+
+/// Lets the system end a connection whose peer takes nothing for `stall_ms`: whoever only reads
+/// slowly is held back, and who does not read at all, or has gone without a word, must not stay.
+fn end_when_stalled(connection: &dyn std::any::Any, stall_ms: u32) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+        && let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, stall_ms)
+    {
+        tracing::debug!(error = %error, "a connection keeps the system's idea of when its peer is gone");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (connection, stall_ms);
 }

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::ApiConfig;
 use crate::esplora::EsploraState;
+use crate::events::EventStreams;
 use crate::metrics::HttpMetrics;
 use crate::ports::ApiPorts;
 use crate::problem::ApiError;
@@ -27,6 +28,8 @@ pub struct ApiState {
     pub(crate) metrics: HttpMetrics,
     /// Room for fetches that wait.
     pub(crate) waiting_fetches: Semaphore,
+    /// Room for event streams.
+    pub(crate) event_streams: Arc<EventStreams>,
     /// Room for imports.
     pub(crate) imports: Arc<Semaphore>,
     /// The Esplora API, where the public listener serves it.
@@ -55,6 +58,7 @@ impl ApiState {
             rate_limiters: RateLimiters::new(&config.rate_limits),
             metrics: HttpMetrics::register(&ports.registry)?,
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
+            event_streams: Arc::new(EventStreams::new(config.event_streams_max)),
             imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE_MAX)),
             esplora: None,
             stopping: watch::Sender::new(false),

@@ -241,6 +241,32 @@ pub const FETCHES_WAITING_MAX: usize = 16 * 1024;
 /// How long a query waits until the projections have reached `Satpost-Min-Position`.
 pub const MIN_POSITION_WAIT_MAX: Duration = Duration::from_secs(5);
 
+// The feed of changes, and proofs.
+
+/// How many event streams one client may have open: a phone, and what it left behind when it moved
+/// to another network.
+pub const EVENT_STREAMS_PER_CLIENT_MAX: usize = 4;
+/// How many event streams a server keeps open.
+pub const EVENT_STREAMS_MAX: usize = 16 * 1024;
+/// How often something is sent on a stream on which nothing happens, so that both ends and what is
+/// between them know that it lives.
+pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a client waits before it opens a stream again (`retry` of the stream).
+pub const EVENT_RETRY: Duration = Duration::from_secs(2);
+/// How many steps of transactions one look takes from the read model.
+pub const EVENTS_PER_LOOK_MAX: usize = 512;
+/// How many bytes of events are handed to a connection at once; one event always fits.
+pub const EVENT_CHUNK_BYTES_MAX: usize = 16 * 1024;
+/// How long a reader may take nothing of what is sent to it.
+pub const READER_STALL_MAX: Duration = Duration::from_secs(60);
+/// How many proofs are made or wait to be made at the same time.
+pub const PROOFS_AT_ONCE_MAX: usize = 64;
+/// How many blocks are kept for further proofs of the same blocks.
+pub const PROOF_BLOCKS_CACHED_MAX: usize = 4;
+/// How many hashes a Merkle path has at most: a block of 4,000,000 weight units holds at most 16,666
+/// transactions of 60 bytes, the smallest that are valid, and 2^15 is more.
+pub const MERKLE_PATH_MAX: usize = 15;
+
 // Prices.
 
 /// How many price feeds a server can have.

@@ -14,6 +14,7 @@
 //! - [`check`]: is this the right node, and does it announce what is needed; [`doctor`]: what of its
 //!   set-up should be changed, and how.
 //! - [`backfill`]: what happened to scripts before they were watched.
+//! - [`proofs`]: that transactions are in blocks, for clients that ask.
 //! - [`watcher`]: the loop over all of them; [`status`]: what it tells the rest of the server.
 //!
 //! # Authority
@@ -47,6 +48,7 @@ pub mod heartbeat;
 pub mod matcher;
 pub mod mempool;
 pub mod metrics;
+pub mod proofs;
 pub mod resync;
 pub mod rpc;
 pub mod scanner;
@@ -57,6 +59,7 @@ pub mod watcher;
 
 pub use core_rpc::CoreRpc;
 pub use metrics::NodeMetrics;
+pub use proofs::NodeProofs;
 pub use status::{NodeStatus, Source};
 pub use watcher::run;
 

@@ -315,6 +315,7 @@ impl Server {
             request_ids: Arc::new(self.random.clone()),
             registry: self.registry.clone(),
             prices,
+            proofs: self.proofs()?,
         };
         let mut config = ApiConfig::new(self.config.network(), self.config.authorities());
         config.vapid_key = vapid_key;

@@ -1,63 +1,89 @@
-//! Who waits for a message, and in which mailbox.
+//! Who waits for something to arrive, and where: a message in a mailbox, a change in what a client
+//! watches.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use satpost_domain::MessagingKey;
 use tokio::sync::watch;
 
-/// The mailboxes somebody waits for. A mailbox nobody waits for takes no memory.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ArrivalBoard {
-    waited_for: Arc<Mutex<HashMap<MessagingKey, watch::Sender<()>>>>,
+/// The places of one kind (mailboxes, clients) where somebody waits. A place where nobody waits
+/// takes no memory.
+#[derive(Debug)]
+pub(crate) struct ArrivalBoard<K> {
+    waited_for: Arc<Mutex<HashMap<K, watch::Sender<()>>>>,
 }
 
-impl ArrivalBoard {
+impl<K> Default for ArrivalBoard<K> {
+    fn default() -> Self {
+        Self {
+            waited_for: Arc::default(),
+        }
+    }
+}
+
+impl<K> Clone for ArrivalBoard<K> {
+    fn clone(&self) -> Self {
+        Self {
+            waited_for: Arc::clone(&self.waited_for),
+        }
+    }
+}
+
+impl<K> ArrivalBoard<K> {
+    /// Entries are inserted and removed whole, so a panic elsewhere leaves the map usable.
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, watch::Sender<()>>> {
+        self.waited_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True when nobody waits anywhere, so that nobody has to be looked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+}
+
+impl<K: Copy + Eq + Hash> ArrivalBoard<K> {
     /// Begins to listen: every arrival from now on is noticed.
-    pub(crate) fn listen(&self, mailbox: MessagingKey) -> Arrivals {
+    pub(crate) fn listen(&self, place: K) -> Arrivals<K> {
         let receiver = self
             .lock()
-            .entry(mailbox)
+            .entry(place)
             .or_insert_with(|| watch::channel(()).0)
             .subscribe();
         Arrivals {
-            mailbox,
+            place,
             receiver,
             board: self.clone(),
         }
     }
 
-    /// Tells everyone who listens that a message arrived.
-    pub(crate) fn announce(&self, mailboxes: &[MessagingKey]) {
-        if mailboxes.is_empty() {
+    /// Tells everyone who listens that something arrived.
+    pub(crate) fn announce(&self, places: &[K]) {
+        if places.is_empty() {
             return;
         }
         let waited_for = self.lock();
-        for sender in mailboxes.iter().filter_map(|key| waited_for.get(key)) {
+        for sender in places.iter().filter_map(|place| waited_for.get(place)) {
             sender.send_replace(());
         }
     }
-
-    /// Entries are inserted and removed whole, so a panic elsewhere leaves the map usable.
-    fn lock(&self) -> MutexGuard<'_, HashMap<MessagingKey, watch::Sender<()>>> {
-        self.waited_for
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// The messages that arrive in one mailbox from the moment this was taken.
+/// What arrives in one place from the moment this was taken.
 ///
-/// Take it, look into the queue, then wait for [`Self::next`]: nothing is missed in between.
+/// Take it, look at what is there, then wait for [`Self::next`]: nothing is missed in between.
 #[derive(Debug)]
-pub struct Arrivals {
-    mailbox: MessagingKey,
+pub struct Arrivals<K: Copy + Eq + Hash = MessagingKey> {
+    place: K,
     receiver: watch::Receiver<()>,
-    board: ArrivalBoard,
+    board: ArrivalBoard<K>,
 }
 
-impl Arrivals {
-    /// Waits until a message has arrived since this was taken, or since the last call. Several
+impl<K: Copy + Eq + Hash> Arrivals<K> {
+    /// Waits until something has arrived since this was taken, or since the last call. Several
     /// arrivals may count as one. Dropping the future loses nothing.
     pub async fn next(&mut self) {
         self.receiver
@@ -67,15 +93,15 @@ impl Arrivals {
     }
 }
 
-impl Drop for Arrivals {
+impl<K: Copy + Eq + Hash> Drop for Arrivals<K> {
     fn drop(&mut self) {
         let mut waited_for = self.board.lock();
         // Listeners are added under the same lock, so this is the last one for good.
         if waited_for
-            .get(&self.mailbox)
+            .get(&self.place)
             .is_some_and(|sender| sender.receiver_count() == 1)
         {
-            waited_for.remove(&self.mailbox);
+            waited_for.remove(&self.place);
         }
     }
 }

@@ -6,7 +6,8 @@
 //!   [`coins`], [`push_outbox`]: the projections. Each can be rebuilt alone.
 //! - [`script_table`]: what watched scripts are kept in.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
-//! - [`arrivals`]: who waits for a message; [`wake_board`]: whose phone was woken and has not fetched.
+//! - [`arrivals`]: who waits for a message, or for a change of a transaction; [`wake_board`]: whose
+//!   phone was woken and has not fetched.
 //! - [`runner`]: catch-up and follow; rebuild is the same from an empty state.
 
 pub mod arrivals;

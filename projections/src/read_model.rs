@@ -1,13 +1,15 @@
 //! All projections behind one position: what queries are asked of.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+use satpost_domain::client::ClientEvent;
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::Digest;
 use satpost_domain::mailbox::MailboxEvent;
-use satpost_domain::{Envelope, Event, MessagingKey, Position};
+use satpost_domain::{ClientId, Envelope, Event, MessagingKey, Position};
 use tokio::sync::watch;
 
 use crate::arrivals::{ArrivalBoard, Arrivals};
@@ -16,7 +18,7 @@ use crate::coins::Coins;
 use crate::mailbox_queue::MailboxQueue;
 use crate::projection::{Projection, SnapshotError};
 use crate::push_outbox::PushOutbox;
-use crate::stream_owner::mailbox_of;
+use crate::stream_owner::{client_of, mailbox_of};
 use crate::transaction_status::TransactionStatus;
 use crate::wake_board::WakeBoard;
 use crate::watched_scripts::WatchedScripts;
@@ -41,7 +43,8 @@ pub struct ReadModel {
     writer: Mutex<()>,
     progress: watch::Sender<Progress>,
     watch_list_changes: AtomicU64,
-    arrivals: ArrivalBoard,
+    arrivals: ArrivalBoard<MessagingKey>,
+    changes: ArrivalBoard<ClientId>,
     wakes: WakeBoard,
 }
 
@@ -287,6 +290,9 @@ impl ReadModel {
         });
         drop(writer);
         self.arrivals.announce(&mailboxes_with_arrivals(envelopes));
+        if !self.changes.is_empty() {
+            self.changes.announce(&self.clients_with_changes(envelopes));
+        }
     }
 
     /// Notes that nothing of interest happened up to `position`.
@@ -343,6 +349,38 @@ impl ReadModel {
     #[must_use]
     pub fn arrivals(&self, mailbox: &MessagingKey) -> Arrivals {
         self.arrivals.listen(*mailbox)
+    }
+
+    /// What changes in the transactions of `client` from now on. Take it before looking at them,
+    /// then nothing is missed in between.
+    #[must_use]
+    pub fn changes(&self, client: &ClientId) -> Arrivals<ClientId> {
+        self.changes.listen(*client)
+    }
+
+    /// Who watches what these events touch, and who was retired: nothing happens to them any more.
+    fn clients_with_changes(&self, envelopes: &[Envelope]) -> Vec<ClientId> {
+        let touched = envelopes
+            .iter()
+            .filter_map(|envelope| match &envelope.event {
+                Event::Chain(event) => event.touched_script(),
+                _ => None,
+            });
+        let scripts: BTreeSet<_> = touched.collect();
+        let retired = envelopes
+            .iter()
+            .filter(|envelope| {
+                let event = &envelope.event;
+                matches!(event, Event::Client(ClientEvent::ClientRetired { .. }))
+            })
+            .filter_map(|envelope| client_of(&envelope.stream));
+        let mut clients: BTreeSet<_> = retired.collect();
+        if !scripts.is_empty() {
+            let watched = self.watched_scripts();
+            let watchers = scripts.iter().flat_map(|script| watched.watchers(script));
+            clients.extend(watchers);
+        }
+        clients.into_iter().collect()
     }
 
     /// The state of every projection, all at one position once the model has passed the snapshots

@@ -13,12 +13,14 @@ use satpost_domain::{Envelope, Event, Position, Timestamp};
 use crate::projection::{Projection, SnapshotError};
 
 pub(crate) mod chain_tip;
+mod changes;
 mod history;
 mod stored;
 #[cfg(test)]
 mod tests;
 
 use chain_tip::ChainTip;
+pub use changes::Change;
 use history::{History, merge_changes};
 
 impl Status {
@@ -180,6 +182,25 @@ impl TransactionStatus {
             .iter()
             .filter_map(|script| Some((script, self.histories.get(script)?)));
         merge_changes(histories, after, max)
+    }
+
+    /// The first `max` steps after `after` of transactions that touch one of `scripts`, by position.
+    /// Steps that are kept no longer are not among them.
+    #[must_use]
+    pub fn steps_since(&self, scripts: &[ScriptHash], after: Position, max: usize) -> Vec<Change> {
+        let histories = scripts
+            .iter()
+            .filter_map(|script| Some((script, self.histories.get(script)?)));
+        changes::first_steps(histories, after, max)
+    }
+
+    /// A transaction as it touches the first of `scripts` that it touches.
+    #[must_use]
+    pub fn find(&self, scripts: &[ScriptHash], txid: &Txid) -> Option<TransactionRecord> {
+        scripts.iter().find_map(|script| {
+            let record = self.histories.get(script)?.records.get(txid)?;
+            Some(record.whole(*txid, *script))
+        })
     }
 
     /// The tip of the chain as it is in the log.

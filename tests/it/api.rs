@@ -3,6 +3,7 @@
 mod addresses;
 mod balance;
 mod clients;
+mod events;
 mod idempotency;
 mod isolation;
 mod limits;
@@ -10,6 +11,7 @@ mod messages;
 mod operator;
 mod positions;
 mod price;
+mod proofs;
 mod push;
 mod reachable;
 mod service;

@@ -7,6 +7,7 @@ mod chaos;
 mod doctor;
 mod esplora;
 mod failures;
+mod feed;
 mod history;
 mod mempool;
 mod milestones;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use satpost_api::ports::{ApiPorts, FEATURE_WATCHING, ServiceStatus};
+use satpost_api::ports::{ApiPorts, BlockProofs, FEATURE_WATCHING, NoBlockProofs, ServiceStatus};
 use satpost_api::price_query::{NoPrices, PriceQuery};
 use satpost_api::{ApiConfig, ApiState, Listeners, RateLimits, run};
 use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
 use satpost_commands::ports::Clock;
 use satpost_domain::Timestamp;
+use satpost_domain::limits::{EVENT_STREAMS_MAX, READER_STALL_MAX};
 use satpost_domain::network::Network;
 use satpost_event_store::EventStore;
 use satpost_event_store::memory::MemoryEventStore;
@@ -61,6 +62,12 @@ pub struct ServerOptions {
     pub watching: bool,
     /// Prices.
     pub prices: Arc<dyn PriceQuery>,
+    /// Proofs that transactions are in blocks.
+    pub proofs: Arc<dyn BlockProofs>,
+    /// How many event streams are open at once.
+    pub event_streams_max: usize,
+    /// How long a reader may take nothing.
+    pub reader_stall_max: Duration,
     /// How many addresses one client may watch.
     pub watched_addresses_max: usize,
 }
@@ -73,6 +80,9 @@ impl Default for ServerOptions {
             follow: true,
             watching: true,
             prices: Arc::new(NoPrices::default()),
+            proofs: Arc::new(NoBlockProofs),
+            event_streams_max: EVENT_STREAMS_MAX,
+            reader_stall_max: READER_STALL_MAX,
             watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
         }
     }
@@ -158,11 +168,14 @@ impl HttpServer {
             request_ids: Arc::new(random),
             registry: prometheus::Registry::new(),
             prices: options.prices,
+            proofs: options.proofs,
         };
         let mut config = ApiConfig::new(Network::Regtest, vec![address.to_string()]);
         config.rate_limits = options.rate_limits;
         config.watched_addresses_max = options.watched_addresses_max;
         config.workers = 1;
+        config.event_streams_max = options.event_streams_max;
+        config.reader_stall_max = options.reader_stall_max;
         config.shutdown_timeout = Duration::from_secs(5);
         let state = Arc::new(ApiState::new(config, ports).expect("a fresh registry"));
         let listeners = Listeners {

@@ -43,10 +43,11 @@ Examples:
   satpost send-message Bob \"Lunch on Friday?\"
   satpost fetch-messages --wait 30
   satpost watch-address                   watch a new receive address
-  satpost list-transactions --follow
+  satpost list-transactions --verify
+  satpost listen
 
 Exit codes: 0 done, 1 other, 2 usage, 3 refused, 4 unreachable (safe to repeat),
-5 something signed does not verify, 6 nothing came in time.";
+5 something does not verify, 6 nothing came in time.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -130,6 +131,11 @@ pub(crate) enum Command {
     },
     /// List the transactions of the watched addresses
     ListTransactions(ListTransactionsArguments),
+    /// Show what happens to the transactions of the watched addresses, as it happens
+    #[command(
+        after_help = "Goes on where `list-transactions --new` or `listen` ended, over any number of lost connections.\nExit code 6 when nothing came in time."
+    )]
+    Listen(ListenArguments),
     /// Send a text to a contact; what could not be sent before goes along
     SendMessage {
         /// The contact's name, messaging key or .onion name
@@ -288,11 +294,25 @@ pub(crate) struct ListTransactionsArguments {
     /// Only what changed since the last `list-transactions`
     #[arg(long)]
     pub(crate) new: bool,
+    /// Prove those in a block: fetch the Merkle paths and check them here
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Go on printing what changes
     #[arg(long)]
     pub(crate) follow: bool,
     /// Stop following after this time
     #[arg(long, value_name = "SECONDS", requires = "follow", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// From where, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct ListenArguments {
+    /// Begin with everything that ever happened; what is shown is not remembered
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Stop after this time
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
 }
 

@@ -3,6 +3,7 @@
 mod addresses;
 mod balance;
 mod contacts;
+mod listen;
 mod messages;
 mod prices;
 mod push;
@@ -75,6 +76,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::ListTransactions(arguments) => {
             transactions::list_transactions(&mut wallet, &arguments, output).await
         }
+        Command::Listen(arguments) => listen::listen(&mut wallet, &arguments, output).await,
         Command::SendMessage { contact, text, ttl } => {
             messages::send_message(&mut wallet, &contact, &text, ttl, output).await
         }

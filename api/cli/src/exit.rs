@@ -7,7 +7,7 @@
 //! | 2 | the command line does not parse (clap) |
 //! | 3 | the server or push service refused |
 //! | 4 | the server or push service could not be reached; running it again is safe |
-//! | 5 | something signed does not verify: a receipt, a mailbox, the server's key |
+//! | 5 | something does not verify: a receipt, a mailbox, a proof, the server's key |
 //! | 6 | nothing came in time |
 
 use std::process::ExitCode;
@@ -47,6 +47,7 @@ fn of_wallet(error: &WalletError) -> u8 {
         WalletError::Mailbox { .. }
         | WalletError::ServerKeyChanged { .. }
         | WalletError::BadReceipt
+        | WalletError::Proof(_)
         | WalletError::BadInfo { .. }
         | WalletError::NetworkMismatch { .. } => NOT_VERIFIED,
         WalletError::NoPush { .. } => NOTHING,
@@ -64,6 +65,7 @@ fn of_wallet(error: &WalletError) -> u8 {
         | WalletError::UnknownContact { .. }
         | WalletError::ContactNameTaken { .. }
         | WalletError::OwnCard
+        | WalletError::NoTransactionId { .. }
         | WalletError::OutboxFull { .. }
         | WalletError::NoPushTarget => OTHER,
     }

@@ -6,6 +6,7 @@
 
 mod call;
 mod error;
+mod listen;
 mod retry;
 mod routes;
 
@@ -19,6 +20,7 @@ use crate::ports::{Clock, Entropy};
 use crate::system::{SystemClock, SystemEntropy};
 
 pub use error::{CallError, Refusal};
+pub use listen::Listening;
 pub use retry::{ATTEMPTS_MAX, RETRY_AFTER_MAX};
 pub use routes::FetchMessages;
 

@@ -5,6 +5,7 @@
 //! - [`http`], [`request_signer`], [`base_url`]: signed calls, one method for each route.
 //! - [`envelope`], [`sealing`], [`padding`], [`link`]: messages that only their recipient can read, whose
 //!   sender only the recipient learns, and whose loss is noticed.
+//! - [`event_stream`], [`merkle_proof`]: what happens to transactions, and the proof that it did.
 //! - [`mailbox_check`]: holds the server to what it signed.
 //! - [`contact_card`], [`web_push`], [`push_service`]: what people hand to each other, and being woken.
 //! - [`descriptor`]: the scripts of other wallets, for watching.
@@ -16,10 +17,12 @@ pub mod base_url;
 pub mod contact_card;
 pub mod descriptor;
 pub mod envelope;
+pub mod event_stream;
 pub mod http;
 pub mod keys;
 pub mod link;
 pub mod mailbox_check;
+pub mod merkle_proof;
 pub mod onion;
 pub mod padding;
 pub mod ports;

@@ -1,7 +1,7 @@
 //! Predictable ports and a server double for the tests of this crate.
 
 mod double;
-mod listener;
+pub(crate) mod listener;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -8,6 +8,7 @@ mod descriptors;
 mod error;
 mod import_parts;
 mod intake;
+mod listening;
 mod pushing;
 mod receiving;
 mod registration;
@@ -29,6 +30,7 @@ use crate::store::{Record, State, Store};
 
 pub use descriptors::{DescriptorReach, DescriptorWatch};
 pub use error::WalletError;
+pub use listening::{ChangeFeed, ProvenTransaction};
 pub use receiving::{Notice, ReceiveReport};
 pub use sending::SendOutcome;
 pub use watching::TransactionList;

@@ -112,6 +112,14 @@ fn own(operation: &str) -> &'static [Code] {
         "get_client" | "list_transactions" | "fetch_messages" | "get_queue" | "wipe_queue" => {
             &[Code::NotRegistered]
         }
+        "listen" => &[Code::NotRegistered, Code::TooManyStreams],
+        "get_transaction_proof" => &[
+            Code::NotRegistered,
+            Code::UnknownTransaction,
+            Code::NotConfirmed,
+            Code::BlockPruned,
+            Code::NodeUnavailable,
+        ],
         "get_price" => &[Code::UnknownCurrency, Code::PriceUnavailable],
         _ => &[],
     }

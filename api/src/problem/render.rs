@@ -52,9 +52,11 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
     match code {
         Code::Internal => Level::ERROR,
         Code::StorageFull | Code::Unavailable | Code::Behind | Code::NodeUnavailable => Level::WARN,
-        Code::Conflict | Code::RateLimited | Code::QueueFull | Code::PriceUnavailable => {
-            Level::INFO
-        }
+        Code::Conflict
+        | Code::RateLimited
+        | Code::TooManyStreams
+        | Code::QueueFull
+        | Code::PriceUnavailable => Level::INFO,
         Code::Malformed
         | Code::SignatureMalformed
         | Code::InvalidKey
@@ -70,6 +72,9 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         | Code::NotFound
         | Code::NotWatched
         | Code::UnknownCurrency
+        | Code::UnknownTransaction
+        | Code::NotConfirmed
+        | Code::BlockPruned
         | Code::NothingPending
         | Code::UnknownMessage
         | Code::MethodNotAllowed

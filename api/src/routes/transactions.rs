@@ -10,7 +10,7 @@ use satpost_domain::chain::{BlockRef, ReplacedIn};
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::limits::TRANSACTIONS_PER_PAGE_MAX;
 use satpost_domain::{ClientId, Position};
-use satpost_projections::transaction_status::{Status, TransactionRecord};
+use satpost_projections::transaction_status::{Status, Step, TransactionRecord};
 use serde::Deserialize;
 
 use crate::address::name_of;
@@ -59,31 +59,36 @@ fn page(
     after: Position,
     limit: usize,
 ) -> Result<ListTransactionsResponse, ApiError> {
-    let addresses = addresses(state, client);
-    let scripts: Vec<ScriptHash> = addresses.keys().copied().collect();
+    // The watch lists are read while the transactions stand still: an event reaches them first, so
+    // that no address is missing for a transaction that the cursor will have passed.
     let status = state.read_model.transaction_status();
+    let scripts = state.read_model.watched_scripts().hashes(client);
     let mut records = status.changed_since(&scripts, after, limit + 1);
     let more = records.len() > limit;
     records.truncate(limit);
     let cursor = records.last().and_then(|record| record.steps.last());
     let cursor = cursor.map_or(after, |step| step.position);
+    let (tip, complete) = (status.tip(), !status.gap_open());
+    drop(status);
+    let addresses = addresses(state, client);
     let transactions: Option<_> = records
         .iter()
-        .map(|record| transaction(record, status.tip(), addresses.get(&record.script_hash)?))
+        // An address that was unwatched a moment ago is shown no longer.
+        .filter_map(|record| Some((record, addresses.get(&record.script_hash)?)))
+        .map(|(record, address)| transaction(record, tip, address))
         .collect();
     Ok(ListTransactionsResponse {
-        transactions: transactions.ok_or_else(|| {
-            ApiError::internal("a transaction of a watched script without steps or address")
-        })?,
+        transactions: transactions
+            .ok_or_else(|| ApiError::internal("a transaction of a watched script has no place"))?,
         more,
         cursor: cursor.to_string(),
-        tip: status.tip().map(block),
-        complete: !status.gap_open(),
+        tip: tip.map(block),
+        complete,
     })
 }
 
 /// The addresses of a client by the hashes of their scripts.
-fn addresses(state: &State, client: &ClientId) -> BTreeMap<ScriptHash, String> {
+pub(crate) fn addresses(state: &State, client: &ClientId) -> BTreeMap<ScriptHash, String> {
     let watched = state.read_model.watched_scripts();
     watched
         .list(client, None, state.config.watched_addresses_max)
@@ -100,15 +105,7 @@ fn transaction(
     tip: Option<BlockRef>,
     address: &str,
 ) -> Option<Transaction> {
-    let history: Vec<TransactionStep> = record
-        .steps
-        .iter()
-        .map(|step| TransactionStep {
-            position: step.position.to_string(),
-            at: step.recorded_at.as_millis(),
-            status: transaction_status(step.state),
-        })
-        .collect();
+    let history: Vec<TransactionStep> = record.steps.iter().map(transaction_step).collect();
     Some(Transaction {
         txid: record.txid.to_string(),
         address: address.to_owned(),
@@ -120,6 +117,15 @@ fn transaction(
         mature: tip.and_then(|tip| record.is_mature(tip)),
         history,
     })
+}
+
+/// A step as it is shown.
+pub(crate) fn transaction_step(step: &Step) -> TransactionStep {
+    TransactionStep {
+        position: step.position.to_string(),
+        at: step.recorded_at.as_millis(),
+        status: transaction_status(step.state),
+    }
 }
 
 fn transaction_status(status: Status) -> TransactionStatus {

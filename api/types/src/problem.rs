@@ -92,6 +92,8 @@ problem_codes! {
     NotWatched = "not-watched", 404, "The address is not watched";
     /// The server has no prices in this currency.
     UnknownCurrency = "unknown-currency", 404, "There are no prices in this currency";
+    /// No transaction with this id touches a watched address.
+    UnknownTransaction = "unknown-transaction", 404, "No such transaction touches a watched address";
     /// Nothing waits to be verified.
     NothingPending = "nothing-pending", 404, "Nothing waits for a code";
     /// A named message is not there any more.
@@ -108,10 +110,14 @@ problem_codes! {
     AckAheadOfDelivery = "ack-ahead-of-delivery", 409, "Acknowledged more than was delivered";
     /// Client and server disagree about the queue.
     ChainMismatch = "chain-mismatch", 409, "Client and server disagree about the queue";
+    /// The transaction is in no block now, so there is nothing to prove.
+    NotConfirmed = "not-confirmed", 409, "The transaction is in no block";
     /// Other writers were faster every time.
     Conflict = "conflict", 409, "Other requests changed the same thing at the same time";
     /// The push code is wrong or spent.
     WrongPushCode = "wrong-push-code", 422, "The code is wrong or no longer good";
+    /// The node has dropped the block.
+    BlockPruned = "block-pruned", 410, "The node no longer has the block";
     /// The body is larger than the route takes.
     TooLarge = "too-large", 413, "The body is too large";
     /// The content type is not the one the route takes.
@@ -138,6 +144,8 @@ problem_codes! {
     LimitExceeded = "limit-exceeded", 422, "A limit would be exceeded";
     /// Too many requests.
     RateLimited = "rate-limited", 429, "Too many requests";
+    /// The client has as many event streams open as it may.
+    TooManyStreams = "too-many-streams", 429, "Too many event streams are open";
     /// A defect of the server.
     Internal = "internal", 500, "The server failed";
     /// The log takes nothing now; nothing was changed, or a repeat is safe.

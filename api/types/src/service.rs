@@ -245,6 +245,26 @@ pub struct LimitsResponse {
     pub fetches_waiting_max: u64,
     /// How long a query waits until the projections have reached `Satpost-Min-Position`.
     pub min_position_wait_max_ms: u64,
+    /// How many event streams one client may have open.
+    pub event_streams_per_client_max: u64,
+    /// How many event streams a server keeps open.
+    pub event_streams_max: u64,
+    /// How often something is sent on a stream on which nothing happens.
+    pub event_heartbeat_ms: u64,
+    /// How long a client waits before it opens a stream again.
+    pub event_retry_ms: u64,
+    /// How many steps of transactions one look takes from the read model.
+    pub events_per_look_max: u64,
+    /// How many bytes of events are handed to a connection at once; one event always fits.
+    pub event_chunk_bytes_max: u64,
+    /// How long a reader may take nothing of what is sent to it.
+    pub reader_stall_max_ms: u64,
+    /// How many proofs are made or wait to be made at the same time.
+    pub proofs_at_once_max: u64,
+    /// How many blocks are kept for further proofs of the same blocks.
+    pub proof_blocks_cached_max: u64,
+    /// How many hashes a Merkle path has at most.
+    pub merkle_path_max: u64,
     /// How many price feeds a server can have.
     pub price_feeds_max: u64,
     /// How many currencies a server can have prices in.

@@ -65,6 +65,73 @@ pub struct TransactionStep {
     pub status: TransactionStatus,
 }
 
+/// The data of one event of `GET /v1/events`: one step of a transaction, and one watched address the
+/// transaction touches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionChange {
+    /// The transaction id, in display order.
+    pub txid: String,
+    /// The address.
+    pub address: String,
+    /// What the transaction pays to the address, in satoshi.
+    pub received_sat: u64,
+    /// What it takes from the address, in satoshi.
+    pub spent_sat: u64,
+    /// The step, as in the history of a transaction.
+    #[serde(flatten)]
+    pub step: TransactionStep,
+}
+
+/// `GET /v1/transactions/{txid}/proof`: that a transaction is in a block. Whoever has checked that the
+/// header belongs to the chain needs to trust nobody for the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionProof {
+    /// The height of the block.
+    pub block_height: u32,
+    /// The hash of the block, in display order.
+    pub block_hash: String,
+    /// The header of the block, 80 bytes in hexadecimal.
+    pub header: String,
+    /// The hashes beside the way from the transaction to the Merkle root in the header, from the
+    /// bottom, in display order.
+    pub merkle: Vec<String>,
+    /// The place of the transaction in the block, from 0: bit n tells on which side of the nth hash
+    /// the way goes up.
+    pub pos: u32,
+    /// The transaction with its witness, in hexadecimal. It shows that what is proven is a
+    /// transaction, and no inner node of the tree.
+    pub tx: String,
+}
+
+impl TransactionStatus {
+    /// Every name of [`Self::event_name`].
+    pub const EVENT_NAMES: [&'static str; 8] = [
+        "seen",
+        "confirmed",
+        "depth",
+        "matured",
+        "final",
+        "unconfirmed",
+        "replaced",
+        "evicted",
+    ];
+
+    /// What the event of `GET /v1/events` is called.
+    #[must_use]
+    pub const fn event_name(&self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Confirmed { .. } => "confirmed",
+            Self::DepthReached { .. } => "depth",
+            Self::Matured { .. } => "matured",
+            Self::Final { .. } => "final",
+            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Replaced { .. } => "replaced",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
 /// Where a transaction is, or what it has reached there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]

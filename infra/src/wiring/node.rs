@@ -1,7 +1,8 @@
-//! The watcher of the node, the doctor beside it and the back-fill behind it.
+//! The watcher of the node, the doctor beside it, the back-fill behind it, and proofs for clients.
 
 use std::sync::Arc;
 
+use satpost_api::ports::{BlockProofs, NoBlockProofs};
 use satpost_domain::limits::NODE_AUDIT;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -11,7 +12,7 @@ use super::{Server, read_secret};
 use crate::bitcoind::backfill::{BackfillMetrics, Backfiller, LiveJoin};
 use crate::bitcoind::doctor::{self, DoctorMetrics};
 use crate::bitcoind::rpc::NodeRpc;
-use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
+use crate::bitcoind::{self, CoreRpc, NodeAuth, NodeConfig, NodeMetrics, NodeProofs, NodeStatus};
 use crate::config::Config;
 use crate::status::Node;
 
@@ -57,6 +58,16 @@ impl Server {
             stop.clone(),
         ));
         Ok(Node::Followed(receiver))
+    }
+
+    /// Proofs have a connection of their own, so that the watcher never waits for them.
+    pub(super) fn proofs(&self) -> anyhow::Result<Arc<dyn BlockProofs>> {
+        if !self.config.has_node() {
+            return Ok(Arc::new(NoBlockProofs));
+        }
+        let config = node_config(&self.config)?;
+        let rpc = CoreRpc::new(config.rpc_url, config.rpc_auth);
+        Ok(Arc::new(NodeProofs::new(Arc::new(rpc))))
     }
 
     fn start_doctor(

@@ -153,3 +153,18 @@ async fn an_arrival_is_announced_once_its_message_can_be_read() {
     model.apply(&log.envelopes[2]);
     assert_eq!(waiting.await.unwrap(), 1);
 }
+
+#[test]
+fn tells_those_who_watch_a_script_and_nobody_else_of_its_changes() {
+    use futures_util::FutureExt as _;
+
+    let mut log = TestLog::default();
+    let model = ReadModel::new();
+    model.apply(&log.watch(client(1), 1, b"a"));
+    model.apply(&log.watch(client(2), 2, b"b"));
+    let (mut first, mut other) = (model.changes(&client(1)), model.changes(&client(2)));
+    model.apply(&log.seen(1, b"a"));
+    assert!(first.next().now_or_never().is_some());
+    assert!(first.next().now_or_never().is_none(), "told once");
+    assert!(other.next().now_or_never().is_none());
+}

@@ -86,6 +86,18 @@ impl History {
 }
 
 impl Record {
+    /// The record with the ids it is filed under.
+    pub(super) fn whole(&self, txid: Txid, script_hash: ScriptHash) -> TransactionRecord {
+        TransactionRecord {
+            txid,
+            script_hash,
+            received_sat: self.received_sat,
+            spent_sat: self.spent_sat,
+            is_coinbase: self.is_coinbase,
+            steps: self.steps.clone(),
+        }
+    }
+
     /// Takes a step and says where the record last changed before, and where it changed now.
     fn push(&mut self, step: Step) -> (Option<Position>, Position) {
         let from = self.steps.last().map(|last| last.position);
@@ -127,14 +139,7 @@ pub(super) fn merge_changes<'a>(
         if position > last
             && let Some(record) = history.records.get(&txid)
         {
-            changed.push(TransactionRecord {
-                txid,
-                script_hash: *script_hash,
-                received_sat: record.received_sat,
-                spent_sat: record.spent_sat,
-                is_coinbase: record.is_coinbase,
-                steps: record.steps.clone(),
-            });
+            changed.push(record.whole(txid, *script_hash));
             last = position;
         }
         if let Some((position, txid)) = history.next_change(position) {

@@ -281,3 +281,54 @@ fn the_step_that_says_where_it_is_outlives_any_number_of_milestones() {
     assert_eq!(record.steps.len(), TRANSACTION_STEPS_MAX);
     assert_eq!(record.depth(block(9)), Some(3));
 }
+
+#[test]
+fn tells_every_step_once_and_in_order_however_it_is_asked_for() {
+    let mut log = TestLog::default();
+    log.seen(1, b"a");
+    log.seen(2, b"b");
+    log.seen(9, b"elsewhere");
+    confirm(&mut log, 1, b"a", 7);
+    confirm(&mut log, 2, b"b", 7);
+    log.evicted(9, b"elsewhere");
+    log.chain(ChainEvent::TransactionUnconfirmed {
+        txid: txid(1),
+        script_hash: script_hash(b"a"),
+        block: block(7),
+        was_final: false,
+    });
+    confirm(&mut log, 1, b"a", 8);
+    let status: TransactionStatus = project(&log);
+    let scripts = [
+        script_hash(b"b"),
+        script_hash(b"unknown"),
+        script_hash(b"a"),
+    ];
+    let all = status.steps_since(&scripts, Position::START, usize::MAX);
+    let ids: Vec<_> = all.iter().map(|change| change.txid).collect();
+    assert_eq!(ids, [1, 2, 1, 2, 1, 1].map(txid));
+    assert!(all.is_sorted_by_key(|change| change.step.position));
+    for max in 1..=7 {
+        let mut told = Vec::new();
+        let mut after = Position::START;
+        loop {
+            let some = status.steps_since(&scripts, after, max);
+            let Some(last) = some.last() else { break };
+            assert!(some.len() <= max);
+            after = last.step.position;
+            told.extend(some);
+        }
+        assert_eq!(told, all, "{max} at a time");
+    }
+}
+
+#[test]
+fn finds_a_transaction_by_the_scripts_it_touches_only() {
+    let mut log = TestLog::default();
+    log.seen(1, b"a");
+    let status: TransactionStatus = project(&log);
+    let find = |script: &[u8], id| status.find(&[script_hash(script)], &txid(id));
+    assert_eq!(find(b"a", 1).map(|record| record.received_sat), Some(5_000));
+    assert_eq!(find(b"a", 2), None);
+    assert_eq!(find(b"b", 1), None);
+}

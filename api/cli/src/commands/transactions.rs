@@ -1,5 +1,6 @@
 //! Receive addresses and transactions.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -36,7 +37,14 @@ pub(crate) async fn list_transactions(
     loop {
         let list = wallet.list_transactions(cursor.clone()).await?;
         for transaction in &list.transactions {
-            output.show(&describe(transaction), &serde_json::to_value(transaction)?);
+            let (mut text, mut value) = (describe(transaction), serde_json::to_value(transaction)?);
+            if arguments.verify && transaction.depth.is_some() {
+                let proven = wallet.verify_transaction(&transaction.txid).await?;
+                let hash = proven.header.block_hash();
+                write!(text, "\n    proven to be in block {hash}")?;
+                value["proof"] = serde_json::to_value(&proven.proof)?;
+            }
+            output.show(&text, &value);
         }
         if complete && !list.complete {
             output.hint("The server may have missed something and is making it good.");
@@ -56,11 +64,7 @@ pub(crate) async fn list_transactions(
 
 /// A transaction and its way so far, one step a line.
 fn describe(transaction: &Transaction) -> String {
-    let amount = match (transaction.received_sat, transaction.spent_sat) {
-        (received, 0) => format!("+{received} sat"),
-        (0, spent) => format!("-{spent} sat"),
-        (received, spent) => format!("+{received} -{spent} sat"),
-    };
+    let amount = amount(transaction.received_sat, transaction.spent_sat);
     let mut lines = vec![format!(
         "{}  {amount}  {}  {}",
         transaction.txid,
@@ -75,7 +79,17 @@ fn describe(transaction: &Transaction) -> String {
     lines.join("\n")
 }
 
-fn step(status: &TransactionStatus) -> String {
+/// What a transaction does to an address.
+pub(crate) fn amount(received_sat: u64, spent_sat: u64) -> String {
+    match (received_sat, spent_sat) {
+        (received, 0) => format!("+{received} sat"),
+        (0, spent) => format!("-{spent} sat"),
+        (received, spent) => format!("+{received} -{spent} sat"),
+    }
+}
+
+/// One step, in words.
+pub(crate) fn step(status: &TransactionStatus) -> String {
     match status {
         TransactionStatus::Seen => "seen in mempool".to_owned(),
         TransactionStatus::Confirmed { block } => format!("confirmed at height {}", block.height),

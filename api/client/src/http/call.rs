@@ -108,10 +108,32 @@ impl Answer {
 impl HttpClient {
     /// Carries out `call`, again where that is safe and helps.
     pub(super) async fn carry_out(&self, call: &Call<'_>) -> Result<Answer, CallError> {
+        let whole = async |response: Response, attempts| {
+            let status = response.status();
+            let body = read(response, attempts).await?;
+            Ok(Answer { status, body })
+        };
+        self.repeat(call, whole).await
+    }
+
+    /// Carries out `call` in the same way, and leaves the answer's body to be read as it comes.
+    pub(super) async fn open(&self, call: &Call<'_>) -> Result<Response, CallError> {
+        self.repeat(call, async |response, _| Ok(response)).await
+    }
+
+    async fn repeat<T>(
+        &self,
+        call: &Call<'_>,
+        take: impl AsyncFn(Response, u32) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
         let mut attempts = 1;
         let mut clock_corrected = false;
         loop {
-            let error = match self.attempt(call, attempts).await {
+            let outcome = match self.attempt(call, attempts).await {
+                Ok(response) => take(response, attempts).await,
+                Err(error) => Err(error),
+            };
+            let error = match outcome {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -133,17 +155,18 @@ impl HttpClient {
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>, attempts: u32) -> Result<Answer, CallError> {
+    /// Sends the request once; the body of a success is still to come.
+    async fn attempt(&self, call: &Call<'_>, attempts: u32) -> Result<Response, CallError> {
         let unreachable = |source| CallError::Unreachable { attempts, source };
         let response = self.request(call).send().await.map_err(unreachable)?;
         let status = response.status();
         self.learn_position(response.headers());
         let retry_after = retry_after(response.headers());
         let is_problem = is_problem(response.headers());
-        let body = read(response, attempts).await?;
         if status.is_success() {
-            return Ok(Answer { status, body });
+            return Ok(response);
         }
+        let body = read(response, attempts).await?;
         let refusal = Some(&body)
             .filter(|_| is_problem)
             .and_then(|body| serde_json::from_slice::<Problem>(body).ok())

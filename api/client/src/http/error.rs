@@ -98,6 +98,7 @@ impl CallError {
                 ProblemCode::BodyTimeout
                     | ProblemCode::Conflict
                     | ProblemCode::RateLimited
+                    | ProblemCode::TooManyStreams
                     | ProblemCode::Internal
                     | ProblemCode::Unavailable
                     | ProblemCode::Behind

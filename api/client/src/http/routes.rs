@@ -23,7 +23,8 @@ use satpost_api_types::push::{
     SetPushTargetRequest, SetPushTargetResponse, VerifyPushTargetRequest,
 };
 use satpost_api_types::service::{InfoResponse, LimitsResponse};
-use satpost_api_types::transactions::ListTransactionsResponse;
+use satpost_api_types::transactions::{ListTransactionsResponse, TransactionProof};
+use satpost_domain::ids::Txid;
 use satpost_domain::limits::ADDRESSES_PER_PAGE_MAX;
 use satpost_domain::{CommandId, MessagingKey};
 
@@ -208,6 +209,20 @@ impl HttpClient {
     ) -> Result<ListTransactionsResponse, CallError> {
         let mut call = Call::query("/v1/transactions", Some(Signers::one(identity)));
         call.query = query([("after", after.map(str::to_owned))]);
+        self.carry_out(&call).await?.json()
+    }
+
+    /// The proof that a transaction is in its block; nothing of it is verified yet.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn get_transaction_proof(
+        &self,
+        identity: &IdentitySecret,
+        txid: &Txid,
+    ) -> Result<TransactionProof, CallError> {
+        let path = format!("/v1/transactions/{txid}/proof");
+        let call = Call::query(&path, Some(Signers::one(identity)));
         self.carry_out(&call).await?.json()
     }
 

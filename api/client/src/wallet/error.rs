@@ -7,6 +7,7 @@ use crate::contact_card::CardError;
 use crate::descriptor::DescriptorError;
 use crate::http::{CallError, HttpSetupError};
 use crate::mailbox_check::MailboxMismatch;
+use crate::merkle_proof::MerkleProofError;
 use crate::push_service::PushServiceError;
 use crate::receive_address::AddressIndexError;
 use crate::sealing::SealError;
@@ -38,6 +39,15 @@ pub enum WalletError {
     /// A message cannot be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A proof of the server proves nothing.
+    #[error(transparent)]
+    Proof(#[from] MerkleProofError),
+    /// A text names no transaction.
+    #[error("{text} is no transaction id")]
+    NoTransactionId {
+        /// The text.
+        text: String,
+    },
     /// A descriptor cannot be watched.
     #[error(transparent)]
     Descriptor(#[from] DescriptorError),

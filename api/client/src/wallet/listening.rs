@@ -1,0 +1,157 @@
+//! The live feed of transactions over as many connections as it takes, and proofs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin::block::Header;
+use satpost_api_types::transactions::{TransactionChange, TransactionProof};
+use satpost_domain::Position;
+use satpost_domain::limits::EVENT_RETRY;
+
+use super::{Wallet, WalletError};
+use crate::http::{HttpClient, Listening};
+use crate::merkle_proof::verify_merkle_proof;
+use crate::ports::draw;
+
+/// The longest wait before another connection is tried.
+const RECONNECT_MAX: Duration = Duration::from_secs(60);
+
+/// What happens to the wallet's transactions, each step once, however often the connection is lost.
+pub struct ChangeFeed {
+    http: Arc<HttpClient>,
+    /// The last step that was told.
+    cursor: Option<String>,
+    stream: Option<Listening>,
+    /// How many connections in a row gave nothing.
+    idle_connections: u32,
+}
+
+/// A transaction that is proven to be in a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenTransaction {
+    /// The header of the block: whether it is of the best chain is for others to say.
+    pub header: Header,
+    /// The proof, to be kept or shown.
+    pub proof: TransactionProof,
+}
+
+impl Wallet {
+    /// Begins to listen to what happened after `cursor` and happens from now on; to everything when
+    /// there is no cursor. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn listen(&self, cursor: Option<String>) -> Result<ChangeFeed, WalletError> {
+        self.registered()?;
+        Ok(ChangeFeed {
+            http: self.http()?,
+            cursor,
+            stream: None,
+            idle_connections: 0,
+        })
+    }
+
+    /// Waits for the next step of a transaction, connecting again as often as it takes. Dropping the
+    /// future loses nothing.
+    ///
+    /// # Errors
+    /// [`WalletError`] when the server refuses for good, or sends what no server sends.
+    pub async fn next_change(
+        &self,
+        feed: &mut ChangeFeed,
+    ) -> Result<TransactionChange, WalletError> {
+        loop {
+            if feed.stream.is_none() && !self.connect(feed).await? {
+                continue;
+            }
+            let Some(stream) = &mut feed.stream else {
+                continue;
+            };
+            match stream.next().await {
+                Ok(Some(change)) => {
+                    feed.idle_connections = 0;
+                    if feed.is_news(&change) {
+                        feed.cursor = Some(change.step.position.clone());
+                        return Ok(change);
+                    }
+                }
+                Ok(None) => feed.stream = None,
+                Err(error) => {
+                    feed.stream = None;
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// Opens another connection after a wait that grows; false when that did not help for now.
+    async fn connect(&self, feed: &mut ChangeFeed) -> Result<bool, WalletError> {
+        if feed.idle_connections > 0 {
+            let dice = u32::from_be_bytes(draw(self.options.http.entropy.as_ref()));
+            tokio::time::sleep(wait(feed.idle_connections, dice)).await;
+        }
+        feed.idle_connections = feed.idle_connections.saturating_add(1);
+        let opened = feed.http.listen(&self.identity, feed.cursor.as_deref());
+        match opened.await {
+            Ok(stream) => {
+                feed.stream = Some(stream);
+                Ok(true)
+            }
+            Err(error) if error.is_temporary() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks for the proof that a confirmed transaction is in its block, and checks it.
+    ///
+    /// # Errors
+    /// [`WalletError::Proof`] when it proves nothing.
+    pub async fn verify_transaction(&self, txid: &str) -> Result<ProvenTransaction, WalletError> {
+        self.registered()?;
+        let unreadable = |_| WalletError::NoTransactionId {
+            text: txid.to_owned(),
+        };
+        let id: bitcoin::Txid = txid.parse().map_err(unreadable)?;
+        let named = id
+            .to_string()
+            .parse()
+            .expect("a transaction id is 64 hexadecimal characters");
+        let proof = self
+            .http()?
+            .get_transaction_proof(&self.identity, &named)
+            .await?;
+        let header = verify_merkle_proof(&id, &proof)?;
+        Ok(ProvenTransaction { header, proof })
+    }
+}
+
+impl ChangeFeed {
+    /// False for what was told before: a server that goes back is not followed.
+    fn is_news(&self, change: &TransactionChange) -> bool {
+        let position = |text: &str| text.parse::<Position>().ok();
+        let last = self.cursor.as_deref().and_then(position);
+        position(&change.step.position) > last
+    }
+}
+
+/// How long to wait before connection `idle` + 1: half of it fixed and half random, so that clients
+/// that lost the same server do not come back together.
+fn wait(idle: u32, dice: u32) -> Duration {
+    let full = EVENT_RETRY
+        .saturating_mul(2_u32.saturating_pow(idle - 1))
+        .min(RECONNECT_MAX);
+    full / 2 + (full / 2).mul_f64(f64::from(dice) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_after_every_connection_that_gave_nothing() {
+        assert_eq!(wait(1, 0), EVENT_RETRY / 2);
+        assert_eq!(wait(1, u32::MAX), EVENT_RETRY);
+        assert_eq!(wait(3, u32::MAX), EVENT_RETRY * 4);
+        assert_eq!(wait(u32::MAX, u32::MAX), RECONNECT_MAX);
+    }
+}
