@@ -11,9 +11,11 @@ use satpost_tests::signed_request::Request;
 use super::wallet::Wallet;
 
 /// Paths that anybody may ask.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 8] = [
     "/v1/limits",
     "/v1/info",
+    "/v1/price/{currency}",
+    "/v1/prices",
     "/health/live",
     "/health/ready",
     "/version",
@@ -37,6 +39,7 @@ async fn asks_for_a_signature_on_every_route_but_those_of_the_service() {
         };
         let content_type = match operation.name {
             "send_message" => "application/octet-stream",
+            "import_addresses" => "application/x-ndjson",
             _ => "application/json",
         };
         let answer = request

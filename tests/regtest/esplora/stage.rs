@@ -51,6 +51,20 @@ impl Answer {
     }
 }
 
+/// Opens the index. The threads of a server that has just stopped may still hold it for a moment.
+async fn open_index(folder: &TempDir) -> Index {
+    let opening = async {
+        loop {
+            match Index::open(folder.path(), BitcoinNetwork::Regtest) {
+                Ok(index) => return index,
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    };
+    let opened = tokio::time::timeout(PATIENCE, opening).await;
+    opened.expect("nobody holds the index for long")
+}
+
 impl Esplora {
     /// Serves every script of `node` by an index in `folder`.
     pub(super) async fn start(node: &RegtestNode, folder: &TempDir) -> Self {
@@ -64,7 +78,7 @@ impl Esplora {
         change: impl FnOnce(&mut EsploraConfig),
     ) -> Self {
         let auth = NodeAuth::Cookie(node.rpc_cookie());
-        let index = Arc::new(Index::open(folder.path(), BitcoinNetwork::Regtest).unwrap());
+        let index = Arc::new(open_index(folder).await);
         let connections = Arc::new(EsploraNode::new(&node.rpc_url(), &auth));
         let rpc = Arc::new(CoreRpc::new(node.rpc_url(), auth));
         let stop = CancellationToken::new();
