@@ -215,7 +215,9 @@ async fn nothing_is_appended_or_deleted_unless_that_is_switched_on() {
     let refused = batch
         .append_to_stream("box-a", ExpectedRevision::Any, vec![counted(0)])
         .await;
-    assert!(matches!(refused, Err(Error::AccessDenied)), "{refused:?}");
+    // The client may hear that its stream was closed before it hears why.
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(served.store.head().await.unwrap().major(), 0);
 
     let event = NewStoredEvent {
         id: satpost_domain::EventId::new([1; 16]),
