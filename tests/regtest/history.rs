@@ -317,7 +317,7 @@ async fn a_pruned_node_gives_the_balance_and_says_where_history_begins() {
     let node = RegtestNode::start_with(&["-prune=1", "-fastprune"]);
     let address = node.new_address();
     some_history(&node, &address);
-    for _ in 0..20 {
+    for _ in 0..40 {
         node.mine(20);
     }
     let height = node.height() - 300;
