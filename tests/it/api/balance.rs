@@ -263,8 +263,11 @@ async fn lists_coins_in_pages_and_says_what_spends_them() {
     let spender = Some(txid(7).to_string());
     assert_eq!(spenders, [None, spender, None, None, None]);
     for bad in ["?limit=0", "?limit=501", "?after=x", "?other=1"] {
-        let answer = stage.ask(&format!("/v1/utxos{bad}")).send(&stage.server);
-        answer.await.expect_problem(Code::Malformed);
+        let asked = stage.ask(&format!("/v1/utxos{bad}"));
+        asked
+            .send(&stage.server)
+            .await
+            .expect_problem(Code::Malformed);
     }
     stage.server.stop().await;
 }
@@ -308,10 +311,16 @@ async fn takes_a_rescan_once_and_refuses_what_is_not_watched() {
     assert!(!first.completeness.complete, "nothing was read yet");
     let again = stage.rescan(&[ADDRESS], 10).send(&stage.server).await;
     assert_eq!(again.expect::<RescanAddressesResponse>(200).changed, 0);
-    let foreign = stage.rescan(&[ADDRESS, OTHER], 10).send(&stage.server);
-    foreign.await.expect_problem(Code::NotWatched);
-    let absurd = stage.rescan(&[ADDRESS], 1_000_000).send(&stage.server);
-    absurd.await.expect_problem(Code::InvalidBirthday);
+    let foreign = stage.rescan(&[ADDRESS, OTHER], 10);
+    foreign
+        .send(&stage.server)
+        .await
+        .expect_problem(Code::NotWatched);
+    let absurd = stage.rescan(&[ADDRESS], 1_000_000);
+    absurd
+        .send(&stage.server)
+        .await
+        .expect_problem(Code::InvalidBirthday);
     let none = stage.rescan(&[], 10).send(&stage.server).await;
     assert_eq!(none.status.as_u16(), 400, "{}", none.text());
     stage.server.stop().await;

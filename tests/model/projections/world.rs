@@ -4,14 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use satpost_domain::chain::{
-    BlockRef, Chain, ChainCommand, DepthSet, GapKind, RemovalCause, ReplacedIn, ReplacedVia,
-    Sighting, Touch,
-};
+use satpost_domain::chain::{BlockRef, Chain, ChainCommand, DepthSet, GapKind};
 use satpost_domain::client::{Client, ClientCommand, ClientEvent, PushDeathReason};
 use satpost_domain::hash::sha256;
-use satpost_domain::ids::{BlockHash, ScriptHash, Txid};
-use satpost_domain::limits::FINAL_DEPTH_DEFAULT;
+use satpost_domain::ids::ScriptHash;
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, ParkReason};
 use satpost_domain::network::Network;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
@@ -28,6 +24,8 @@ use satpost_projections::ReadModel;
 use satpost_projections::push_outbox::DueKind;
 
 use super::happening::{CLIENTS, Happening, KEYS, SCRIPTS};
+
+mod chain;
 
 /// The aggregates, their log, and the projections that follow it.
 #[derive(Default)]
@@ -62,30 +60,6 @@ pub(crate) fn script_hashes() -> Vec<ScriptHash> {
     (0..SCRIPTS).map(|number| script(number).hash()).collect()
 }
 
-fn touch(number: u8) -> Touch {
-    Touch {
-        script_hash: script(number).hash(),
-        received_sat: 1_000,
-        spent_sat: 0,
-        outputs: vec![(0, 1_000)],
-    }
-}
-
-fn sighting(transaction: u8, number: u8) -> Sighting {
-    let mut touches = vec![touch(number)];
-    if number == 0 {
-        // One that pays to two scripts.
-        touches.push(touch(1));
-        touches.sort_by_key(|touch| touch.script_hash);
-    }
-    Sighting {
-        txid: Txid::new([transaction + 1; 32]),
-        index: 1,
-        touches,
-        inputs: Vec::new(),
-    }
-}
-
 impl World {
     pub(crate) fn play(&mut self, happening: &Happening) {
         match *happening {
@@ -111,7 +85,7 @@ impl World {
                 transaction,
                 script,
             } => {
-                let (at, sightings) = (self.now(), vec![sighting(transaction, script)]);
+                let (at, sightings) = (self.now(), vec![chain::sighting(transaction, script)]);
                 self.ask_chain(&ChainCommand::SeeTransactions { sightings, at });
             }
             Happening::Remove {
@@ -445,65 +419,5 @@ impl World {
             assert_eq!(self.log.len() > before, named.contains(&key), "{key}");
         }
         assert_eq!(self.live.mailbox_queue().expired(at, usize::MAX), []);
-    }
-
-    fn remove(&mut self, transaction: u8, replaced: bool) {
-        let txid = Txid::new([transaction + 1; 32]);
-        let cause = if replaced {
-            RemovalCause::Replaced {
-                by: Txid::new([0xee; 32]),
-                via: ReplacedVia::Direct,
-                replaced_in: ReplacedIn::Mempool,
-            }
-        } else {
-            RemovalCause::Evicted
-        };
-        self.ask_chain(&ChainCommand::RemoveTransactions {
-            removals: vec![(txid, cause)],
-        });
-    }
-
-    fn mine(&mut self, transaction: u8, script: u8) {
-        let at = self.now();
-        let hash = |bytes: [u8; 16]| BlockHash::new([bytes, bytes].concat().try_into().unwrap());
-        if self.blocks.is_empty() {
-            let genesis = hash(self.draw());
-            let tip = BlockRef {
-                height: 0,
-                hash: genesis,
-            };
-            assert!(self.ask_chain(&ChainCommand::Start { genesis, tip, at }));
-            self.blocks.push(tip);
-        }
-        let tip = self.blocks[self.blocks.len() - 1];
-        let block = BlockRef {
-            height: tip.height + 1,
-            hash: hash(self.draw()),
-        };
-        let connected = self.ask_chain(&ChainCommand::ConnectBlock {
-            block,
-            previous: tip.hash,
-            time_secs: 0,
-            sightings: vec![sighting(transaction, script)],
-            conflicts: Vec::new(),
-            depths: Vec::new(),
-            final_depth: FINAL_DEPTH_DEFAULT,
-        });
-        if connected {
-            self.blocks.push(block);
-            assert_eq!(self.live.transaction_status().tip(), Some(block));
-        }
-    }
-
-    fn unmine(&mut self) {
-        if self.blocks.len() < 2 {
-            return;
-        }
-        let hash = self.blocks[self.blocks.len() - 1].hash;
-        if self.ask_chain(&ChainCommand::DisconnectBlock { hash }) {
-            self.blocks.pop();
-            let tip = self.blocks.last().copied();
-            assert_eq!(self.live.transaction_status().tip(), tip);
-        }
     }
 }

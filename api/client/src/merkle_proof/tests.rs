@@ -33,7 +33,7 @@ fn transactions(count: u32) -> Vec<Transaction> {
 
 fn leaves(transactions: &[Transaction]) -> Vec<sha256d::Hash> {
     let txids = transactions.iter().map(Transaction::compute_txid);
-    txids.map(|txid| txid.to_raw_hash()).collect()
+    txids.map(Txid::to_raw_hash).collect()
 }
 
 /// A header over `root` that meets regtest's target.
