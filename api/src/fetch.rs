@@ -31,6 +31,7 @@ const RACE_PAUSE: Duration = Duration::from_millis(50);
 #[into_params(parameter_in = Query)]
 pub(crate) struct FetchMessagesParameters {
     /// The `cursor` of the page before; never before the last acknowledged message.
+    #[param(value_type = Option<u64>, format = "uint64")]
     after: Option<u64>,
     /// How many messages at most; 50 when it is absent.
     #[param(value_type = Option<usize>, minimum = 1, maximum = 256)]

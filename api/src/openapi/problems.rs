@@ -79,6 +79,16 @@ fn own(operation: &str) -> &'static [Code] {
             Code::UnsupportedMediaType,
         ],
         "list_addresses" => &[Code::NotRegistered, Code::InvalidAddress],
+        "rescan_addresses" => &[
+            Code::NotRegistered,
+            Code::NotWatched,
+            Code::InvalidAddress,
+            Code::InvalidBirthday,
+            Code::LimitExceeded,
+            Code::NodeUnavailable,
+            Code::UnsupportedMediaType,
+        ],
+        "get_balance" | "list_utxos" => &[Code::NotRegistered, Code::NotWatched],
         "send_message" => &[
             Code::NotRegistered,
             Code::DeliveryRefused,

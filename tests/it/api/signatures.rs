@@ -32,6 +32,7 @@ async fn asks_for_a_signature_on_every_route_but_those_of_the_service() {
             continue;
         }
         let path = operation.path.replace("{recipient}", &recipient);
+        let path = path.replace("{txid}", &"00".repeat(32));
         let method = Method::from_bytes(operation.method.as_str().as_bytes()).unwrap();
         let request = Request {
             signers: Vec::new(),
