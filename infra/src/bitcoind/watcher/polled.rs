@@ -11,7 +11,7 @@ use super::{Comparison, SessionError, Source, Watcher};
 impl Watcher {
     pub(super) async fn poll(&mut self) -> Result<Infallible, SessionError> {
         tracing::warn!(
-            "the node announces no changes of its mempool and is asked once a second: what comes and goes in between is not seen"
+            "the node announces too little and is asked once a second: what comes and goes in between is not seen"
         );
         self.note_gap(GapKind::Polling).await?;
         self.resync(None, Source::Polled).await?;
