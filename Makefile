@@ -19,9 +19,7 @@ test: lint ## run everything: format, lints, tests, documentation
 	scripts/node path
 	scripts/clients
 	scripts/ntfy
-	# Tests start the binaries; built here, no test has to build them while its time runs.
-	cargo build --workspace --all-features --bins --tests --locked
-	SATPOST_BINARIES=$(CURDIR)/target/debug cargo nextest run --workspace --all-features --locked --profile $(NEXTEST_PROFILE)
+	cargo nextest run --workspace --all-features --locked --profile $(NEXTEST_PROFILE)
 	cargo test --workspace --all-features --locked --doc
 	RUSTDOCFLAGS="$(WARNINGS_ARE_ERRORS)" cargo doc --workspace --all-features --locked --no-deps
 

@@ -8,11 +8,15 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use uuid::Uuid;
 
 /// How long a server may take until it answers; a debug build that replays needs some of it.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -55,9 +59,10 @@ pub fn binaries() -> &'static Path {
             .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"));
-        // What cargo tells a test about its package would make some build scripts run again.
+        // What cargo tells a test about its package would make some build scripts run again, and with
+        // them everything that depends on theirs.
         for (name, _) in std::env::vars_os() {
-            let told_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_"];
+            let told_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_", "OUT_DIR"];
             if told_by_cargo
                 .iter()
                 .any(|prefix| name.to_string_lossy().starts_with(prefix))
@@ -74,14 +79,25 @@ pub fn binaries() -> &'static Path {
     })
 }
 
-/// A loopback port that was free a moment ago; unlike port 0 it stays the same over restarts.
+/// Ports that the kernel gives to nobody by itself (`ip_local_port_range`, ip(7)), so no connection of
+/// another test takes one between two starts of a server.
+const PORTS: Range<u16> = 12_000..32_000;
+
+/// A loopback port that was free a moment ago; unlike port 0 it stays the same over restarts. No two
+/// of one process are the same.
 ///
 /// # Panics
 /// When no port can be had.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
+    static NEXT: OnceLock<AtomicUsize> = OnceLock::new();
+    // Other processes begin somewhere else.
+    let next = NEXT.get_or_init(|| AtomicUsize::new(Uuid::new_v4().as_fields().1.into()));
+    (0..PORTS.len())
+        .map(|_| next.fetch_add(1, Ordering::Relaxed) % PORTS.len())
+        .filter_map(|place| PORTS.clone().nth(place))
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+        .find(|address| TcpListener::bind(address).is_ok())
         .expect("a free loopback port")
 }
 

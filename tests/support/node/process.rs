@@ -1,12 +1,13 @@
 //! The node as a process: found, started on free ports, awaited, ended.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bitcoincore_rpc::{Auth, Client, RpcApi};
+
+use crate::process::free_address;
 
 /// How long the node may take to start or to stop on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -172,14 +173,7 @@ fn bitcoind() -> PathBuf {
 
 /// Three ports that were free a moment ago. The listeners are closed together, so the ports differ.
 fn free_ports() -> Ports {
-    let listeners =
-        [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports"));
-    let [rpc, zmq_sequence, zmq_rawtx] = listeners.map(|listener| {
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
-        address.port()
-    });
+    let [rpc, zmq_sequence, zmq_rawtx] = [(); 3].map(|()| free_address().port());
     Ports {
         rpc,
         zmq_sequence,
