@@ -12,15 +12,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use p256::SecretKey;
+use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Client, Response};
 use satpost_commands::ports::{Clock, Notifier, PushOutcome, PushPayload};
 use satpost_domain::Timestamp;
 use satpost_domain::limits::PUSH_TTL;
 use satpost_domain::push::{ApnsEnvironment, PushTarget};
 use url::Url;
 
-use super::http::{self, below};
+use super::http::{self, Reply, below};
 use super::payload::field;
 use answer::Answer;
 use provider_token::ProviderToken;
@@ -114,16 +114,12 @@ async fn send(push: &Push<'_>, token: &str, now: Timestamp) -> Answer {
         .header("apns-collapse-id", COLLAPSE_ID)
         .body(push.body.clone());
     match request.send().await {
-        Ok(response) => read_answer(response, now).await,
+        Ok(response) => {
+            let reply = Reply::read(response, now).await;
+            answer::meaning(reply.status, reply.after, &reply.body)
+        }
         Err(_) => Answer::Final(PushOutcome::Unavailable(None)),
     }
-}
-
-async fn read_answer(response: Response, now: Timestamp) -> Answer {
-    let status = response.status().as_u16();
-    let after = http::retry_after(response.headers(), now);
-    let body = http::read(response).await;
-    answer::meaning(status, after, &body)
 }
 
 /// The same bytes for every wake-up, and as many for a code.

@@ -10,8 +10,8 @@ mod service_account;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response};
 use satpost_commands::ports::{Clock, Notifier, PushOutcome, PushPayload};
 use satpost_domain::Timestamp;
 use satpost_domain::limits::PUSH_TTL;
@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::system::SystemIds;
 
-use super::http::{self, below};
+use super::http::{self, Reply, below};
 use super::payload::field;
 use access_token::{AccessTokens, Token};
 use answer::Answer;
@@ -85,17 +85,13 @@ impl Fcm {
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_owned());
         match request.send().await {
-            Ok(response) => read_answer(response, now).await,
+            Ok(response) => {
+                let reply = Reply::read(response, now).await;
+                answer::meaning(reply.status, reply.after, &reply.body)
+            }
             Err(_) => Answer::Final(PushOutcome::Unavailable(None)),
         }
     }
-}
-
-async fn read_answer(response: Response, now: Timestamp) -> Answer {
-    let status = response.status().as_u16();
-    let after = http::retry_after(response.headers(), now);
-    let body = http::read(response).await;
-    answer::meaning(status, after, &body)
 }
 
 /// The same bytes for every wake-up of a phone, and as many for a code. No character of a token needs an

@@ -87,8 +87,27 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     Some(after.min(PUSH_RETRY_AFTER_MAX))
 }
 
-/// The body of an answer; nothing when it is too long or breaks off.
-pub(super) async fn read(mut response: Response) -> Vec<u8> {
+/// What a provider has said.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    /// `Retry-After`, when it says so.
+    pub(super) after: Option<Duration>,
+    /// Nothing when it is too long or breaks off.
+    pub(super) body: Vec<u8>,
+}
+
+impl Reply {
+    /// Reads an answer that came at `now`.
+    pub(super) async fn read(response: Response, now: Timestamp) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            after: retry_after(response.headers(), now),
+            body: body(response).await,
+        }
+    }
+}
+
+async fn body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         body.extend_from_slice(&chunk);

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::form_urlencoded;
 
-use crate::push::http;
+use crate::push::http::{self, Reply};
 use crate::system::SystemIds;
 
 use super::service_account::ServiceAccount;
@@ -124,9 +124,11 @@ impl AccessTokens {
             .send()
             .await
             .map_err(|_| PushOutcome::Unavailable(None))?;
-        let status = response.status().as_u16();
-        let after = http::retry_after(response.headers(), now);
-        let body = http::read(response).await;
+        let Reply {
+            status,
+            after,
+            body,
+        } = Reply::read(response, now).await;
         match status {
             200 => {
                 let answer: Answer =
