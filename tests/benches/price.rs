@@ -17,12 +17,11 @@ use futures_util::future::join_all;
 use satpost_api::price_query::PriceQuery as _;
 use satpost_commands::ports::Clock as _;
 use satpost_domain::price::Currency;
-use satpost_infra::config::{FeedConfig, PriceConfig};
 use satpost_infra::price::Prices;
 use satpost_infra::price::fetch::Fetcher;
 use satpost_infra::price::parse::{Exchange, parse};
 use satpost_infra::system::SystemClock;
-use satpost_tests::exchange::{Behaviour, SimulatedExchange};
+use satpost_tests::exchange::{Behaviour, SimulatedExchange, price_config};
 use satpost_tests::http_server::{HttpServer, ServerOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +57,9 @@ async fn run(answers: usize, means: usize, json: bool) -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let exchanges = exchanges().await;
     let usd: Currency = "USD".parse().expect("USD is a currency");
-    let plan = config(&exchanges).plan().expect("a plan of seven feeds");
+    let plan = price_config(&exchanges)
+        .plan()
+        .expect("a plan of seven feeds");
     let file = folder.path().join("price.redb");
     let prices = Prices::open(plan, &file, Arc::new(SystemClock)).expect("an empty folder");
     let (prices, stop) = (Arc::new(prices), CancellationToken::new());
@@ -121,21 +122,6 @@ async fn exchanges() -> Vec<SimulatedExchange> {
         exchanges.push(SimulatedExchange::start(exchange, behaviour).await);
     }
     exchanges
-}
-
-fn config(exchanges: &[SimulatedExchange]) -> PriceConfig {
-    let feed = |exchange: &SimulatedExchange| FeedConfig {
-        name: exchange.exchange.name().to_owned(),
-        parser: None,
-        url: Some(exchange.url()),
-        currencies: Vec::new(),
-        interval_secs: None,
-    };
-    PriceConfig {
-        currencies: vec!["USD".to_owned()],
-        feeds: exchanges.iter().map(feed).collect(),
-        ..PriceConfig::default()
-    }
 }
 
 /// What SpotBit does for each question: ask everybody at once, take the mean of who answers.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use satpost_infra::config::{FeedConfig, PriceConfig};
 use satpost_infra::price::parse::Exchange;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,6 +48,23 @@ impl Behaviour {
             close: close.to_owned(),
             age_secs: 0,
         }
+    }
+}
+
+/// The settings of a server that asks these exchanges for the price in US dollars.
+#[must_use]
+pub fn price_config(exchanges: &[SimulatedExchange]) -> PriceConfig {
+    let feed = |exchange: &SimulatedExchange| FeedConfig {
+        name: exchange.exchange.name().to_owned(),
+        parser: None,
+        url: Some(exchange.url()),
+        currencies: Vec::new(),
+        interval_secs: None,
+    };
+    PriceConfig {
+        currencies: vec!["USD".to_owned()],
+        feeds: exchanges.iter().map(feed).collect(),
+        ..PriceConfig::default()
     }
 }
 

@@ -11,13 +11,12 @@ use satpost_api_types::prices::{ListPricesResponse, PriceResponse};
 use satpost_api_types::problem::ProblemCode as Code;
 use satpost_commands::ports::Clock;
 use satpost_domain::price::Currency;
-use satpost_infra::config::{FeedConfig, PriceConfig};
 use satpost_infra::price::fetch::Fetcher;
 use satpost_infra::price::parse::Exchange;
 use satpost_infra::price::service::replay;
 use satpost_infra::price::{PriceHistory, Prices};
 use satpost_infra::system::SystemClock;
-use satpost_tests::exchange::{Behaviour, SimulatedExchange};
+use satpost_tests::exchange::{Behaviour, SimulatedExchange, price_config};
 use satpost_tests::http_server::{HttpServer, ServerOptions};
 use satpost_tests::signed_request::Answer;
 use serde_json::{Value, json};
@@ -38,7 +37,7 @@ pub(super) struct Pollers {
 
 impl Pollers {
     pub(super) fn start(exchanges: &[SimulatedExchange], folder: &Path) -> Self {
-        let plan = config(exchanges).plan().unwrap();
+        let plan = price_config(exchanges).plan().unwrap();
         let file = folder.join("price.redb");
         let prices = Arc::new(Prices::open(plan, &file, Arc::new(SystemClock)).unwrap());
         let stop = CancellationToken::new();
@@ -54,21 +53,6 @@ impl Pollers {
     pub(super) async fn stop(self) {
         self.stop.cancel();
         self.running.await.unwrap();
-    }
-}
-
-fn config(exchanges: &[SimulatedExchange]) -> PriceConfig {
-    let feed = |exchange: &SimulatedExchange| FeedConfig {
-        name: exchange.exchange.name().to_owned(),
-        parser: None,
-        url: Some(exchange.url()),
-        currencies: Vec::new(),
-        interval_secs: None,
-    };
-    PriceConfig {
-        currencies: vec!["USD".to_owned()],
-        feeds: exchanges.iter().map(feed).collect(),
-        ..PriceConfig::default()
     }
 }
 
@@ -279,7 +263,7 @@ async fn a_restart_knows_what_was_known_and_a_replay_gives_the_same_answer() {
     pollers.stop().await;
 
     let history = PriceHistory::open(&folder.path().join("price.redb")).unwrap();
-    let plan = config(&exchanges).plan().unwrap();
+    let plan = price_config(&exchanges).plan().unwrap();
     let board = replay(&history, &plan, now).unwrap();
     assert_eq!(board.answer(&usd, now), Some(live.clone()));
     drop(history);
