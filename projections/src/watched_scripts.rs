@@ -95,15 +95,13 @@ impl WatchedScripts {
         clients.into_iter()
     }
 
-    /// At which depths any watcher wants to hear of a transaction that touches this script,
-    /// ascending.
-    pub fn depths(&self, script: &ScriptHash) -> impl Iterator<Item = u32> + use<> {
-        let mut depths = BTreeSet::new();
-        for owner in self.owners(script) {
+    /// True when any watcher wants to hear that a transaction that touches this script is so deep.
+    #[must_use]
+    pub fn is_depth_wished(&self, script: &ScriptHash, depth: u32) -> bool {
+        self.owners(script).any(|owner| {
             let options = self.lists.get(owner).options(owner.number);
-            depths.extend(options.depths.iter());
-        }
-        depths.into_iter()
+            options.depths.contains(depth)
+        })
     }
 
     /// Every depth at which somebody may want to hear of some transaction, ascending; those of

@@ -17,7 +17,7 @@ pub(super) fn made_by_block(
         };
         for (txid, tracked) in chain.confirmed_at(own_height) {
             let scripts = tracked.touches.keys();
-            let wished = scripts.filter(|script| watched.depths(script).any(|wish| wish == depth));
+            let wished = scripts.filter(|script| watched.is_depth_wished(script, depth));
             wishes.extend(wished.map(|script_hash| DepthWish {
                 txid: *txid,
                 script_hash: *script_hash,
