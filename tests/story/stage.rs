@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use satpost_tests::files::files_below;
 use satpost_tests::process::{ServerProcess, binaries, free_address};
 
 use crate::cluster::Cluster;
@@ -251,19 +252,6 @@ fn wait_for(address: SocketAddr) {
         assert!(Instant::now() < until, "nothing listens on {address}");
         thread::sleep(Duration::from_millis(10));
     }
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(files_below(&path));
-        } else {
-            files.push(path);
-        }
-    }
-    files
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -4,6 +4,7 @@ pub mod apns_service;
 pub mod exchange;
 pub mod faulty_store;
 pub mod fcm_service;
+pub mod files;
 pub mod hooked_store;
 pub mod http2_service;
 pub mod http_server;
