@@ -243,7 +243,19 @@ impl From<MailboxError> for ApiError {
     fn from(error: MailboxError) -> Self {
         let (code, limit) = match error {
             MailboxError::OwnedByAnother => (ProblemCode::KeyInUse, None),
-            MailboxError::NotOpen => (ProblemCode::NotRegistered, None),
+            // Only commands of an owner come here with these: senders get [`delivery_refusal`], and
+            // the command follows the way of a mailbox that passes messages on.
+            MailboxError::NotOpen
+            | MailboxError::Forwarded { .. }
+            | MailboxError::StrangerRefused => (ProblemCode::NotRegistered, None),
+            MailboxError::TokenCount { .. } => (
+                ProblemCode::LimitExceeded,
+                Some(limits::DELIVERY_TOKENS_PER_REQUEST_MAX),
+            ),
+            MailboxError::TooManyTokens => (
+                ProblemCode::LimitExceeded,
+                Some(limits::DELIVERY_TOKENS_MAX),
+            ),
             MailboxError::NotPadded { .. } => (ProblemCode::NotPadded, None),
             MailboxError::TtlOutOfBounds { .. } => (ProblemCode::TtlOutOfBounds, None),
             MailboxError::Full => (ProblemCode::QueueFull, Some(limits::MAILBOX_MESSAGES_MAX)),
@@ -265,7 +277,7 @@ impl From<MailboxError> for ApiError {
 /// Why a sender is turned away. An unknown recipient and one that refuses look the same.
 pub(crate) fn delivery_refusal(error: CommandError<MailboxError>) -> ApiError {
     match error {
-        CommandError::Rejected(MailboxError::NotOpen) => {
+        CommandError::Rejected(MailboxError::NotOpen | MailboxError::StrangerRefused) => {
             ApiError::new(ProblemCode::DeliveryRefused)
         }
         other => other.into(),

@@ -9,6 +9,7 @@
 //! - `testing`: doubles of the ports; only with the feature of that name.
 
 pub mod acknowledge_messages;
+pub mod add_delivery_tokens;
 pub mod error;
 pub mod handler;
 pub mod import_addresses;
@@ -20,9 +21,11 @@ pub mod record_push;
 pub mod register_client;
 pub mod remove_push_target;
 pub mod retire_client;
+pub mod revoke_delivery_tokens;
 pub mod rotate_messaging_key;
 pub mod send_message;
 pub mod set_push_target;
+pub mod set_stranger_policy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod unwatch_addresses;

@@ -2,6 +2,7 @@
 //! from any point: its commands have ids that come from their cause.
 
 pub mod expiry;
+pub mod forwarding;
 pub mod retirement;
 
 use satpost_domain::hash::tagged_16;

@@ -7,7 +7,9 @@
 mod tests;
 
 use satpost_domain::client::{Client, ClientCommand, ClientError, ClientEvent};
-use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError};
+use satpost_domain::mailbox::{
+    DeliveryToken, Mailbox, MailboxCommand, MailboxError, StrangerPolicy,
+};
 use satpost_domain::{ClientId, MessagingKey, Position, StreamId, Timestamp};
 
 use crate::error::CommandError;
@@ -49,7 +51,8 @@ pub async fn register_client(
         messaging_key,
         at,
     };
-    let outcome = use_messaging_key(handler, context, client, messaging_key, &register).await?;
+    let outcome =
+        use_messaging_key(handler, context, messaging_key, None, (client, &register)).await?;
     let registered_at = match outcome.events.as_slice() {
         [ClientEvent::ClientRegistered { at, .. }] => *at,
         _ => registered_before(handler, client).await?,
@@ -61,13 +64,14 @@ pub async fn register_client(
 }
 
 /// Opens the mailbox of `messaging_key` for `client` and then carries out `command`, which makes
-/// it the client's key. A command that the client refuses opens no mailbox.
+/// it the client's key. The mailbox takes over what is `inherited`. A command that the client refuses
+/// opens no mailbox.
 pub(crate) async fn use_messaging_key(
     handler: &Handler,
     context: CommandContext,
-    client: ClientId,
     messaging_key: MessagingKey,
-    command: &ClientCommand,
+    inherited: Option<(StrangerPolicy, Vec<DeliveryToken>)>,
+    (client, command): (ClientId, &ClientCommand),
 ) -> Result<Outcome<ClientEvent>, CommandError<RegisterClientError>> {
     let client_stream = StreamId::client(client);
     handler
@@ -77,6 +81,7 @@ pub(crate) async fn use_messaging_key(
     let open = MailboxCommand::Open {
         key: messaging_key,
         owner: client,
+        inherited,
         at: handler.now(),
     };
     handler

@@ -6,11 +6,18 @@ mod faulty_log;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use satpost_domain::ids::TokenHash;
+use satpost_domain::mailbox::{DeliveryToken, Introduction, TokenUse};
 use satpost_domain::push::VerificationCode;
-use satpost_domain::{CommandId, MessageId, PushTargetId, RequestDigest, Timestamp, WatchId};
+use satpost_domain::{
+    CommandId, MessageId, MessagingKey, PushTargetId, RequestDigest, Timestamp, WatchId,
+};
+
+use crate::add_delivery_tokens::add_delivery_tokens;
 
 use crate::handler::{CommandContext, Handler};
 use crate::ports::{Clock, EventLog, IdSource};
+use crate::send_message::Posting;
 
 pub use faulty_log::{Fault, FaultyLog};
 
@@ -77,6 +84,46 @@ pub fn context(number: u64) -> CommandContext {
         command_id: CommandId::new(id),
         request_digest: RequestDigest::new(id),
     }
+}
+
+/// The delivery token of [`posting`].
+pub const CONTACT: DeliveryToken = DeliveryToken {
+    hash: TokenHash::new([0xc0; 32]),
+    uses: TokenUse::Lasting,
+};
+
+/// A message from a contact of its recipient.
+#[must_use]
+pub fn posting(recipient: MessagingKey, body: impl Into<Arc<[u8]>>) -> Posting {
+    let introduction = Introduction {
+        token: Some(CONTACT.hash),
+        has_worked: false,
+        is_registered: true,
+    };
+    Posting {
+        recipient,
+        body: body.into(),
+        ttl: None,
+        introduction,
+    }
+}
+
+/// Makes the sender of [`posting`] a contact of `mailbox`; asking again is harmless.
+///
+/// # Panics
+/// When the mailbox is not open or the log fails.
+pub async fn befriend(handler: &Handler, mailbox: MessagingKey) {
+    let id = *mailbox
+        .as_bytes()
+        .last_chunk()
+        .expect("a key has more bytes than an id");
+    let context = CommandContext {
+        command_id: CommandId::new(id),
+        request_digest: RequestDigest::new(id),
+    };
+    add_delivery_tokens(handler, context, mailbox, vec![CONTACT])
+        .await
+        .expect("an open mailbox takes a token");
 }
 
 /// A server on a log in memory.

@@ -131,6 +131,10 @@ identifier!(
     ChainHash, 32
 );
 identifier!(
+    /// What a mailbox knows of a delivery token: its tagged hash, see [`crate::mailbox::token_hash`].
+    TokenHash, 32
+);
+identifier!(
     /// A transaction id in display order (the order of block explorers and of RPC).
     Txid, 32
 );

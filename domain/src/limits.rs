@@ -20,6 +20,32 @@ pub const MESSAGE_TTL_DEFAULT: Duration = Duration::from_secs(14 * 24 * 3600);
 pub const MESSAGE_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The shortest time to live that is not refused.
 pub const MESSAGE_TTL_MIN: Duration = Duration::from_secs(60);
+/// How many messages of strangers may wait in one mailbox.
+pub const KNOCKS_MAX: usize = 16;
+/// The largest message of a stranger, in bytes.
+pub const KNOCK_BYTES_MAX: usize = 2 * 1024;
+/// How long a message of a stranger waits. Strangers cannot shorten it: each that ends leaves a
+/// tombstone, and many short ones would fill the line of a phone that is off.
+pub const KNOCK_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How many leading zero bits the work for a stranger's message has when the operator does not say:
+/// about a million hashes, well below a second on a phone.
+pub const KNOCK_WORK_BITS_DEFAULT: u32 = 20;
+/// The most work an operator can ask for; a phone would be busy for an hour.
+pub const KNOCK_WORK_BITS_MAX: u32 = 32;
+/// How old the work for a message may be, or how far ahead its maker's clock.
+pub const KNOCK_WORK_AGE_MAX: Duration = Duration::from_secs(10 * 60);
+/// How many delivery tokens a mailbox may have.
+pub const DELIVERY_TOKENS_MAX: usize = 2_048;
+/// How many delivery tokens one request may name.
+pub const DELIVERY_TOKENS_PER_REQUEST_MAX: usize = 256;
+/// How long the mailbox of a former messaging key passes messages on to the present one.
+pub const MAILBOX_FORWARD_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many mailboxes a message is passed through before it is refused: it goes to the key that
+/// follows the one it was written to, and so on.
+pub const MAILBOX_HOPS_MAX: usize = 16;
+/// How many messages one batch sends at most.
+pub const BATCH_MESSAGES_MAX: usize = 64;
+
 /// How many messages one fetch answers at most.
 pub const FETCH_MESSAGES_MAX: usize = 256;
 /// How many messages one fetch answers when the client does not say.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use satpost_commands::Handler;
 use satpost_commands::processes::expiry::expire_mailboxes;
-use satpost_commands::processes::retirement;
+use satpost_commands::processes::{forwarding, retirement};
 use satpost_domain::{Envelope, Position};
 use satpost_event_store::storage::{Disk, replace_file};
 use satpost_projections::ReadModel;
@@ -22,8 +22,8 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 const EXPIRY_PAGE: usize = 256;
 /// How many steps of a process may be repeated after a crash.
 const CHECKPOINT_STEPS: u64 = 1_024;
-/// What the retirement process follows.
-const RETIREMENT_TYPES: [&str; 1] = ["ClientRetired"];
+/// What the processes that follow clients look at.
+const CLIENT_TYPES: [&str; 2] = ["ClientRetired", "MessagingKeyRotated"];
 /// How long to wait before a failed step is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -74,8 +74,8 @@ impl Checkpoint {
     }
 }
 
-/// Cleans up after retired clients, until `stop`.
-pub async fn run_retirement(
+/// Cleans up after retired clients and passes on what comes for former keys, until `stop`.
+pub async fn run_client_processes(
     handler: Handler,
     source: Arc<dyn EventSource>,
     mut checkpoint: Checkpoint,
@@ -83,28 +83,24 @@ pub async fn run_retirement(
 ) {
     tokio::select! {
         () = stop.cancelled() => {}
-        () = follow_retirements(&handler, source.as_ref(), &mut checkpoint) => {}
+        () = follow_clients(&handler, source.as_ref(), &mut checkpoint) => {}
     }
     save(&checkpoint);
 }
 
-async fn follow_retirements(
-    handler: &Handler,
-    source: &dyn EventSource,
-    checkpoint: &mut Checkpoint,
-) {
+async fn follow_clients(handler: &Handler, source: &dyn EventSource, checkpoint: &mut Checkpoint) {
     loop {
-        let mut items = source.follow_types(checkpoint.position, &RETIREMENT_TYPES);
+        let mut items = source.follow_types(checkpoint.position, &CLIENT_TYPES);
         for step in 1_u64.. {
             match items.next().await {
                 Some(Ok(Item::Event(envelope))) => {
-                    clean_up(handler, &envelope).await;
+                    take(handler, &envelope).await;
                     checkpoint.position = envelope.position;
                 }
                 Some(Ok(Item::CheckpointAt(position))) => checkpoint.position = position,
                 Some(Ok(Item::CaughtUp)) => save(checkpoint),
                 Some(Err(error)) => {
-                    tracing::warn!(%error, "the retirement process cannot read the log; trying again");
+                    tracing::warn!(%error, "the processes of clients cannot read the log; trying again");
                     break;
                 }
                 None => break,
@@ -117,10 +113,15 @@ async fn follow_retirements(
     }
 }
 
-/// Tries until it is done: a retired client's belongings must not be forgotten about.
-async fn clean_up(handler: &Handler, envelope: &Envelope) {
+/// Tries until it is done: a retired client's belongings must not be forgotten about, nor must what
+/// comes for a key that is not in use any more.
+async fn take(handler: &Handler, envelope: &Envelope) {
     while let Err(error) = retirement::handle_event(handler, envelope).await {
         tracing::warn!(%error, "a retired client could not be cleaned up; trying again");
+        tokio::time::sleep(RETRY_DELAY).await;
+    }
+    while let Err(error) = forwarding::handle_event(handler, envelope).await {
+        tracing::warn!(%error, "a former mailbox could not be told to pass on messages; trying again");
         tokio::time::sleep(RETRY_DELAY).await;
     }
 }
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn follows_types_that_there_are() {
-        for name in RETIREMENT_TYPES {
+        for name in CLIENT_TYPES {
             assert!(stored_event::catalogue().contains(&format!("| {name} |")));
         }
     }
@@ -146,11 +147,11 @@ mod tests {
     #[test]
     fn a_checkpoint_survives_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let mut checkpoint = Checkpoint::load(folder.path(), "retirement").unwrap();
+        let mut checkpoint = Checkpoint::load(folder.path(), "clients").unwrap();
         assert_eq!(checkpoint.position, Position::START);
         checkpoint.position = Position::new(7, 0);
         checkpoint.save().unwrap();
-        let again = Checkpoint::load(folder.path(), "retirement").unwrap();
+        let again = Checkpoint::load(folder.path(), "clients").unwrap();
         assert_eq!(again.position, Position::new(7, 0));
     }
 }

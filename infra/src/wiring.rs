@@ -225,10 +225,10 @@ impl Server {
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let folder = self.config.data_dir.join("processes");
-        let checkpoint = Checkpoint::load(&folder, "retirement")
+        let checkpoint = Checkpoint::load(&folder, "clients")
             .with_context(|| format!("{} cannot be used", folder.display()))?;
         let source: Arc<dyn EventSource> = Arc::new(self.log.clone());
-        background.spawn(processes::run_retirement(
+        background.spawn(processes::run_client_processes(
             self.handler.clone(),
             source,
             checkpoint,

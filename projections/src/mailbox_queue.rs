@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use satpost_domain::ids::{ChainHash, Digest};
-use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, SizeBucket};
+use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, SizeBucket, StrangerPolicy};
 use satpost_domain::{ClientId, Envelope, Event, MessageId, MessagingKey, Timestamp};
 
 use crate::projection::{Projection, SnapshotError};
@@ -29,6 +29,8 @@ pub struct QueuedMessage {
     pub digest: Digest,
     /// The chain after it.
     pub chain: ChainHash,
+    /// True when a stranger has sent it.
+    pub knock: bool,
     /// When it was taken.
     pub accepted_at: Timestamp,
     /// When it stops waiting.
@@ -71,8 +73,16 @@ pub struct QueueSummary {
     pub parked: usize,
     /// When the oldest of them was taken.
     pub oldest: Option<Timestamp>,
+    /// How many of them strangers have sent.
+    pub knocks: usize,
     /// The last acknowledged message.
     pub acknowledged: u64,
+    /// What becomes of messages of strangers.
+    pub policy: StrangerPolicy,
+    /// How many delivery tokens it has.
+    pub delivery_tokens: usize,
+    /// Since when messages of contacts find no room, if they find none.
+    pub full_since: Option<Timestamp>,
 }
 
 /// The projection. A mailbox that is closed and holds nothing is forgotten: its owner is retired,
@@ -187,6 +197,7 @@ impl Projection for MailboxQueue {
                 size,
                 digest,
                 chain,
+                knock,
                 at,
                 expires_at,
             } => {
@@ -196,6 +207,7 @@ impl Projection for MailboxQueue {
                     size,
                     digest,
                     chain,
+                    knock,
                     accepted_at: at,
                     expires_at,
                     gone: None,
@@ -203,6 +215,25 @@ impl Projection for MailboxQueue {
                 };
                 self.change(mailbox, |queue| queue.accept(message));
             }
+            MailboxEvent::StrangerPolicyChanged { policy, .. } => {
+                self.change(mailbox, |queue| queue.policy = policy);
+            }
+            MailboxEvent::DeliveryTokensAdded { ref tokens, .. } => {
+                self.change(mailbox, |queue| queue.delivery_tokens += tokens.len());
+            }
+            MailboxEvent::DeliveryTokensRevoked { ref hashes, .. } => {
+                self.change(mailbox, |queue| queue.drop_tokens(hashes.len()));
+            }
+            MailboxEvent::DeliveryTokenSpent { .. } => {
+                self.change(mailbox, |queue| queue.drop_tokens(1));
+            }
+            MailboxEvent::MailboxFilled { at } => {
+                self.change(mailbox, |queue| queue.full_since = Some(at));
+            }
+            MailboxEvent::MailboxHasRoom { .. } => {
+                self.change(mailbox, |queue| queue.full_since = None);
+            }
+            MailboxEvent::MailboxForwarded { .. } | MailboxEvent::MailboxReopened { .. } => {}
             MailboxEvent::MessageParked { seq, reason, .. } => {
                 self.change(mailbox, |queue| queue.park(seq, reason));
             }

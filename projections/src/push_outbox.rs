@@ -211,7 +211,15 @@ impl PushOutbox {
                     });
                 }
             }
-            MailboxEvent::MessageParked { .. }
+            MailboxEvent::MailboxForwarded { .. }
+            | MailboxEvent::MailboxReopened { .. }
+            | MailboxEvent::StrangerPolicyChanged { .. }
+            | MailboxEvent::DeliveryTokensAdded { .. }
+            | MailboxEvent::DeliveryTokensRevoked { .. }
+            | MailboxEvent::DeliveryTokenSpent { .. }
+            | MailboxEvent::MailboxFilled { .. }
+            | MailboxEvent::MailboxHasRoom { .. }
+            | MailboxEvent::MessageParked { .. }
             | MailboxEvent::ParkedMessagesAcknowledged { .. }
             | MailboxEvent::MessageGone { .. } => {}
         }

@@ -94,6 +94,7 @@ impl TestLog {
                 size: SizeBucket::of(512).unwrap(),
                 digest: Digest::new([3; 32]),
                 chain: chain_hash(seq),
+                knock: false,
                 at,
                 expires_at: Timestamp::from_millis(expires_at),
             },

@@ -283,6 +283,7 @@ fn messages(owner: ClientId, key: MessagingKey, number: u64) -> Vec<Event> {
             size: SizeBucket::of(2_048).expect("it is a bucket"),
             digest: Digest::new(wide(8, seq)),
             chain: ChainHash::new(wide(9, seq)),
+            knock: false,
             at: AT,
             expires_at: Timestamp::from_millis(AT.as_millis() + seq),
         };

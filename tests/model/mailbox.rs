@@ -10,7 +10,8 @@ use satpost_domain::hash::sha256;
 use satpost_domain::ids::ChainHash;
 use satpost_domain::limits::{MESSAGE_SIZE_BUCKETS, MESSAGE_TTL_MIN};
 use satpost_domain::mailbox::{
-    Mailbox, MailboxCommand, MailboxError, MailboxEvent, ParkReason, chain_start, extend_chain,
+    Introduction, Mailbox, MailboxCommand, MailboxError, MailboxEvent, ParkReason, chain_start,
+    extend_chain,
 };
 use satpost_domain::{ClientId, MessageId, MessagingKey, PayloadId, Timestamp};
 
@@ -20,6 +21,12 @@ use naive::Naive;
 const KEY: MessagingKey = MessagingKey::from_stored([1; 32]);
 const OWNER: ClientId = ClientId::from_stored([2; 32]);
 const STRANGER: ClientId = ClientId::from_stored([3; 32]);
+/// Any registered client may write to these mailboxes.
+const REGISTERED: Introduction = Introduction {
+    token: None,
+    has_worked: false,
+    is_registered: true,
+};
 
 /// Something that happens to the mailbox. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
@@ -192,6 +199,7 @@ impl World {
                 self.ask(MailboxCommand::Open {
                     key: KEY,
                     owner,
+                    inherited: None,
                     at: self.now,
                 });
             }
@@ -207,6 +215,7 @@ impl World {
             digest: sha256(&self.messages.to_be_bytes()),
             size,
             ttl,
+            introduction: REGISTERED,
             at: self.now,
         });
     }
@@ -290,7 +299,7 @@ proptest! {
         world.happen(&Happening::Reload);
         world.send(512, None);
         prop_assert_eq!(
-            world.mailbox.ask(&MailboxCommand::Open { key: KEY, owner: OWNER, at: world.now }),
+            world.mailbox.ask(&MailboxCommand::Open { key: KEY, owner: OWNER, inherited: None, at: world.now }),
             Err(MailboxError::NotOpen)
         );
     }

@@ -7,8 +7,9 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use satpost_api_types::header::TTL;
 use satpost_api_types::messages::{SendMessageResponse, receipt_bytes};
-use satpost_commands::send_message::{self as send, AcceptedMessage};
+use satpost_commands::send_message::{self as send, AcceptedMessage, Posting};
 use satpost_domain::MessagingKey;
+use satpost_domain::mailbox::Introduction;
 
 use crate::extract::{Command, Octets, Registered, State, single_header};
 use crate::problem::{ApiError, delivery_refusal};
@@ -64,8 +65,16 @@ pub(crate) async fn send_message(
 ) -> Result<HttpResponse, ApiError> {
     let Octets(body) = command.body;
     let Postage { recipient, ttl } = postage;
-    let body = body.as_ref().into();
-    let accepted = send::send_message(&state.handler, command.context, recipient, body, ttl)
+    let posting = Posting {
+        recipient,
+        body: body.as_ref().into(),
+        ttl,
+        introduction: Introduction {
+            is_registered: true,
+            ..Introduction::default()
+        },
+    };
+    let accepted = send::send_message(&state.handler, command.context, &posting)
         .await
         .map_err(delivery_refusal)?;
     let answer = done(StatusCode::CREATED, accepted.position);

@@ -78,6 +78,29 @@ pub struct LimitsResponse {
     pub message_ttl_max_ms: u64,
     /// The shortest time to live that is not refused.
     pub message_ttl_min_ms: u64,
+    /// How many messages of strangers may wait in one mailbox.
+    pub knocks_max: u64,
+    /// The largest message of a stranger, in bytes.
+    pub knock_bytes_max: u64,
+    /// How long a message of a stranger waits.
+    pub knock_ttl_ms: u64,
+    /// How many leading zero bits the work for a stranger's message has, unless the operator has said
+    /// otherwise: `GET /v1/info` tells what holds.
+    pub knock_work_bits_default: u64,
+    /// The most work an operator can ask for, in bits.
+    pub knock_work_bits_max: u64,
+    /// How old the work for a message may be, or how far ahead its maker's clock.
+    pub knock_work_age_max_ms: u64,
+    /// How many delivery tokens a mailbox may have.
+    pub delivery_tokens_max: u64,
+    /// How many delivery tokens one request may name.
+    pub delivery_tokens_per_request_max: u64,
+    /// How long the mailbox of a former messaging key passes messages on to the present one.
+    pub mailbox_forward_max_ms: u64,
+    /// How many mailboxes a message is passed through before it is refused.
+    pub mailbox_hops_max: u64,
+    /// How many messages one batch sends at most.
+    pub batch_messages_max: u64,
     /// How many messages one fetch answers at most.
     pub fetch_messages_max: u64,
     /// How many messages one fetch answers when the client does not say.

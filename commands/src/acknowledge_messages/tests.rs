@@ -1,7 +1,5 @@
 //! What the recipient is told.
 
-use std::sync::Arc;
-
 use satpost_domain::ClientId;
 use satpost_domain::mailbox::{ParkReason, chain_start, extend_chain};
 
@@ -9,7 +7,7 @@ use super::*;
 use crate::park_messages::park_messages;
 use crate::register_client::register_client;
 use crate::send_message::send_message;
-use crate::testing::{TestServer, context};
+use crate::testing::{TestServer, befriend, context, posting};
 
 const ALICE: ClientId = ClientId::from_stored([1; 32]);
 const KEY: MessagingKey = MessagingKey::from_stored([2; 32]);
@@ -20,12 +18,13 @@ async fn holding_three() -> (TestServer, Vec<MessageId>, ChainHash) {
     register_client(&server.handler, context(0), ALICE, KEY)
         .await
         .unwrap();
+    befriend(&server.handler, KEY).await;
     let mut ids = Vec::new();
     let mut chain = chain_start(&KEY);
     for seq in 1..=3 {
-        let body = Arc::from(vec![0; 512]);
-        let sent = send_message(&server.handler, context(seq), KEY, body, None);
-        let sent = sent.await.unwrap();
+        let posting = posting(KEY, [0; 512]);
+        let sent = send_message(&server.handler, context(seq), &posting).await;
+        let sent = sent.unwrap();
         chain = extend_chain(chain, seq, sent.id, sent.digest);
         ids.push(sent.id);
     }

@@ -1,11 +1,11 @@
 //! What a sender may rely on.
 
 use satpost_domain::ClientId;
-use satpost_domain::limits::MESSAGE_TTL_DEFAULT;
+use satpost_domain::limits::{MAILBOX_MESSAGES_MAX, MESSAGE_TTL_DEFAULT};
 
 use super::*;
 use crate::register_client::register_client;
-use crate::testing::{TestServer, context};
+use crate::testing::{CONTACT, TestServer, befriend, context, posting};
 use crate::wipe_queue::wipe_queue;
 
 const ALICE: ClientId = ClientId::from_stored([1; 32]);
@@ -16,6 +16,7 @@ async fn registered() -> TestServer {
     register_client(&server.handler, context(0), ALICE, KEY)
         .await
         .unwrap();
+    befriend(&server.handler, KEY).await;
     server
 }
 
@@ -24,8 +25,8 @@ async fn send(
     number: u64,
     size: usize,
 ) -> Result<AcceptedMessage, CommandError<MailboxError>> {
-    let body = Arc::from(vec![7; size]);
-    send_message(&server.handler, context(number), KEY, body, None).await
+    let posting = posting(KEY, vec![7; size]);
+    send_message(&server.handler, context(number), &posting).await
 }
 
 #[tokio::test]
@@ -78,4 +79,54 @@ async fn refuses_the_id_of_a_command_that_was_no_send() {
         send(&server, 0, 512).await,
         Err(CommandError::IdempotencyMismatch)
     ));
+}
+
+#[tokio::test]
+async fn refuses_who_is_no_contact_and_stores_nothing() {
+    let server = registered().await;
+    let stranger = Posting {
+        introduction: Introduction::default(),
+        ..posting(KEY, [7; 512])
+    };
+    let refused = send_message(&server.handler, context(1), &stranger).await;
+    assert!(matches!(
+        refused,
+        Err(CommandError::Rejected(MailboxError::StrangerRefused))
+    ));
+    assert!(server.log.held().is_empty());
+}
+
+#[tokio::test]
+async fn the_log_does_not_say_which_token_a_message_came_with() {
+    let server = registered().await;
+    send(&server, 1, 512).await.unwrap();
+    let last = server.log.history(&StreamId::mailbox(KEY)).pop().unwrap();
+    let told = format!("{:?}", last.event);
+    assert!(!told.contains(&CONTACT.hash.to_string()), "{told}");
+}
+
+#[tokio::test]
+async fn a_full_mailbox_notes_once_that_it_turned_somebody_away() {
+    let server = registered().await;
+    let messages = MAILBOX_MESSAGES_MAX as u64;
+    for number in 1..=messages {
+        send(&server, number, 512).await.unwrap();
+    }
+    for number in 1..=2 {
+        let refused = send(&server, messages + number, 512).await;
+        assert!(matches!(
+            refused,
+            Err(CommandError::Rejected(MailboxError::Full))
+        ));
+    }
+    let history = server.log.history(&StreamId::mailbox(KEY));
+    let filled = |event: &satpost_domain::Event| {
+        matches!(
+            event,
+            satpost_domain::Event::Mailbox(MailboxEvent::MailboxFilled { .. })
+        )
+    };
+    let notes = history.iter().filter(|envelope| filled(&envelope.event));
+    assert_eq!(notes.count(), 1);
+    assert!(filled(&history.last().unwrap().event));
 }

@@ -76,6 +76,12 @@ impl Client {
         self.retired
     }
 
+    /// The messaging key in use; after the client was retired, the last one.
+    #[must_use]
+    pub const fn messaging_key(&self) -> Option<MessagingKey> {
+        self.messaging_key
+    }
+
     /// The messaging key in use and all former ones; also after the client was retired.
     pub fn messaging_keys(&self) -> impl Iterator<Item = MessagingKey> + '_ {
         self.messaging_key.iter().chain(&self.former_keys).copied()

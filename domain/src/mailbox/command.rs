@@ -2,20 +2,51 @@
 
 use std::time::Duration;
 
-use crate::ids::{ChainHash, Digest, MessageId};
+use crate::ids::{ChainHash, Digest, MessageId, TokenHash};
 use crate::keys::{ClientId, MessagingKey};
-use crate::mailbox::ParkReason;
+use crate::mailbox::{DeliveryToken, Introduction, ParkReason, StrangerPolicy};
 use crate::time::Timestamp;
 
 /// A command to one mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MailboxCommand {
-    /// Open it for the client that proved to hold its key.
+    /// Open it for the client that proved to hold its key; open it again when it passes messages on.
     Open {
         /// The key of this mailbox.
         key: MessagingKey,
         /// Who owns it.
         owner: ClientId,
+        /// What it takes over from the mailbox whose place it takes: what its owner allows strangers,
+        /// and the tokens of contacts. At most [`crate::limits::DELIVERY_TOKENS_MAX`].
+        inherited: Option<(StrangerPolicy, Vec<DeliveryToken>)>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Pass messages on to the mailbox of the key that took this one's place.
+    Forward {
+        /// The key that its owner uses now.
+        to: MessagingKey,
+        /// When.
+        at: Timestamp,
+    },
+    /// Change what becomes of messages of strangers.
+    SetStrangerPolicy {
+        /// What becomes of them from now on.
+        policy: StrangerPolicy,
+        /// When.
+        at: Timestamp,
+    },
+    /// Let those write who show one of these.
+    AddTokens {
+        /// Which; at most [`crate::limits::DELIVERY_TOKENS_PER_REQUEST_MAX`].
+        tokens: Vec<DeliveryToken>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Take no more messages with these.
+    RevokeTokens {
+        /// Which; at most [`crate::limits::DELIVERY_TOKENS_PER_REQUEST_MAX`].
+        hashes: Vec<TokenHash>,
         /// When.
         at: Timestamp,
     },
@@ -29,6 +60,13 @@ pub enum MailboxCommand {
         size: usize,
         /// How long it may wait; the default when the sender did not say.
         ttl: Option<Duration>,
+        /// What its sender has shown.
+        introduction: Introduction,
+        /// When.
+        at: Timestamp,
+    },
+    /// A message that would have been admitted found no room.
+    NoteFull {
         /// When.
         at: Timestamp,
     },

@@ -1,23 +1,18 @@
-//! The rules.
+//! The rules: the commands, and how messages end. Who may write stands in `admission`.
+
+mod admission;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::aggregate::Aggregate;
 use crate::event::Event;
-use crate::ids::{ChainHash, Digest, MessageId, PayloadId};
-use crate::keys::{ClientId, MessagingKey};
-use crate::limits::{
-    MAILBOX_BYTES_MAX, MAILBOX_LINE_MAX, MAILBOX_MESSAGES_MAX, MESSAGE_TTL_DEFAULT,
-    MESSAGE_TTL_MAX, MESSAGE_TTL_MIN, PARK_MESSAGES_MAX,
-};
+use crate::ids::{ChainHash, MessageId, PayloadId};
+use crate::limits::PARK_MESSAGES_MAX;
 use crate::time::Timestamp;
 
 use super::state::{Place, Stage};
-use super::{
-    GoneReason, Mailbox, MailboxCommand, MailboxError, MailboxEvent, ParkReason, SizeBucket,
-    extend_chain,
-};
+use super::{GoneReason, Mailbox, MailboxCommand, MailboxError, MailboxEvent, ParkReason};
+use admission::Letter;
 
 type Decision = Result<Vec<MailboxEvent>, MailboxError>;
 
@@ -37,14 +32,30 @@ impl Aggregate for Mailbox {
 
     fn decide(&self, command: &MailboxCommand) -> Decision {
         match command {
-            MailboxCommand::Open { key, owner, at } => self.open(*key, *owner, *at),
+            MailboxCommand::Open {
+                key,
+                owner,
+                inherited,
+                at,
+            } => self.open(*key, *owner, inherited.as_ref(), *at),
+            MailboxCommand::Forward { to, at } => Ok(self.forward_to(*to, *at)),
+            MailboxCommand::SetStrangerPolicy { policy, at } => {
+                self.set_stranger_policy(*policy, *at)
+            }
+            MailboxCommand::AddTokens { tokens, at } => self.add_tokens(tokens, *at),
+            MailboxCommand::RevokeTokens { hashes, at } => self.revoke_tokens(hashes, *at),
             MailboxCommand::Accept {
                 id,
                 digest,
                 size,
                 ttl,
+                introduction,
                 at,
-            } => self.accept(*id, *digest, *size, *ttl, *at),
+            } => {
+                let letter = Letter::new(*id, *digest, *size, *ttl)?;
+                self.accept(&letter, introduction, *at)
+            }
+            MailboxCommand::NoteFull { at } => Ok(self.note_full(*at)),
             MailboxCommand::Acknowledge { through, chain, at } => {
                 self.acknowledge(*through, *chain, *at)
             }
@@ -52,8 +63,8 @@ impl Aggregate for Mailbox {
             MailboxCommand::AcknowledgeParked { messages, at } => {
                 self.acknowledge_parked(messages, *at)
             }
-            MailboxCommand::Expire { at } => Ok(self.expire(*at)),
-            MailboxCommand::Wipe { at } => Ok(self.wipe(*at)),
+            MailboxCommand::Expire { at } => Ok(self.with_room(self.expire(*at), *at)),
+            MailboxCommand::Wipe { at } => Ok(self.with_room(self.wipe(*at), *at)),
             MailboxCommand::Close { at } => Ok(self.close(*at)),
         }
     }
@@ -73,7 +84,15 @@ impl Aggregate for Mailbox {
             }
             MailboxEvent::MessageGone { seq, .. } => self.payload(*seq).into_iter().collect(),
             MailboxEvent::MailboxOpened { .. }
+            | MailboxEvent::MailboxForwarded { .. }
+            | MailboxEvent::MailboxReopened { .. }
+            | MailboxEvent::StrangerPolicyChanged { .. }
+            | MailboxEvent::DeliveryTokensAdded { .. }
+            | MailboxEvent::DeliveryTokensRevoked { .. }
+            | MailboxEvent::DeliveryTokenSpent { .. }
             | MailboxEvent::MessageAccepted { .. }
+            | MailboxEvent::MailboxFilled { .. }
+            | MailboxEvent::MailboxHasRoom { .. }
             | MailboxEvent::MessageParked { .. }
             | MailboxEvent::MailboxClosed { .. } => Vec::new(),
         }
@@ -81,57 +100,11 @@ impl Aggregate for Mailbox {
 
     fn weight(&self) -> usize {
         // A held message also stands in the two indexes.
-        1 + self.line.len() + self.set_aside.len() + self.held.len()
+        1 + self.line.len() + self.set_aside.len() + self.held.len() + self.tokens.len()
     }
 }
 
 impl Mailbox {
-    fn open(&self, key: MessagingKey, owner: ClientId, at: Timestamp) -> Decision {
-        match self.owner {
-            None => Ok(vec![MailboxEvent::MailboxOpened { key, owner, at }]),
-            Some(present) if present != owner => Err(MailboxError::OwnedByAnother),
-            Some(_) if self.closed => Err(MailboxError::NotOpen),
-            Some(_) => Ok(Vec::new()),
-        }
-    }
-
-    fn accept(
-        &self,
-        id: MessageId,
-        digest: Digest,
-        size: usize,
-        ttl: Option<Duration>,
-        at: Timestamp,
-    ) -> Decision {
-        let head = self.head.filter(|_| self.is_open());
-        let head = head.ok_or(MailboxError::NotOpen)?;
-        let size = SizeBucket::of(size).ok_or(MailboxError::NotPadded { actual: size })?;
-        let ttl = ttl.unwrap_or(MESSAGE_TTL_DEFAULT);
-        if !(MESSAGE_TTL_MIN..=MESSAGE_TTL_MAX).contains(&ttl) {
-            let actual = ttl.as_secs();
-            return Err(MailboxError::TtlOutOfBounds { actual });
-        }
-        if !self.has_room(size) {
-            return Err(MailboxError::Full);
-        }
-        let seq = self.last_seq + 1;
-        Ok(vec![MailboxEvent::MessageAccepted {
-            seq,
-            id,
-            size,
-            digest,
-            chain: extend_chain(head, seq, id, digest),
-            at,
-            expires_at: at.plus(ttl),
-        }])
-    }
-
-    fn has_room(&self, size: SizeBucket) -> bool {
-        self.held.len() < MAILBOX_MESSAGES_MAX
-            && self.held_bytes + size.bytes() <= MAILBOX_BYTES_MAX
-            && self.line.len() < MAILBOX_LINE_MAX
-    }
-
     fn acknowledge(&self, through: u64, chain: ChainHash, at: Timestamp) -> Decision {
         if self.key.is_none() {
             return Err(MailboxError::NotOpen);
@@ -151,11 +124,8 @@ impl Mailbox {
             return Ok(Vec::new());
         }
         let count = self.waiting_through(through).map(|_| 1).sum();
-        Ok(vec![MailboxEvent::MessagesAcknowledged {
-            through,
-            count,
-            at,
-        }])
+        let acknowledged = MailboxEvent::MessagesAcknowledged { through, count, at };
+        Ok(self.with_room(vec![acknowledged], at))
     }
 
     fn park(&self, messages: &[(MessageId, ParkReason)], at: Timestamp) -> Decision {
@@ -187,7 +157,8 @@ impl Mailbox {
         if seqs.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(vec![MailboxEvent::ParkedMessagesAcknowledged { seqs, at }])
+        let ended = MailboxEvent::ParkedMessagesAcknowledged { seqs, at };
+        Ok(self.with_room(vec![ended], at))
     }
 
     fn expire(&self, at: Timestamp) -> Vec<MailboxEvent> {
@@ -207,6 +178,21 @@ impl Mailbox {
         }
         let mut events = self.wipe(at);
         events.push(MailboxEvent::MailboxClosed { at });
+        events
+    }
+
+    /// Adds that there is room again when `events` make some and a message had found none.
+    fn with_room(&self, mut events: Vec<MailboxEvent>, at: Timestamp) -> Vec<MailboxEvent> {
+        if self.full_since.is_none() || events.is_empty() {
+            return events;
+        }
+        let mut after = self.clone();
+        for event in &events {
+            after.apply(event);
+        }
+        if after.is_roomy() {
+            events.push(MailboxEvent::MailboxHasRoom { at });
+        }
         events
     }
 

@@ -1,9 +1,10 @@
 //! Why a command to a mailbox is refused.
 
 use crate::ids::ChainHash;
+use crate::keys::MessagingKey;
 use crate::limits::{
-    MAILBOX_BYTES_MAX, MAILBOX_LINE_MAX, MAILBOX_MESSAGES_MAX, MESSAGE_TTL_MAX, MESSAGE_TTL_MIN,
-    PARK_MESSAGES_MAX,
+    DELIVERY_TOKENS_MAX, DELIVERY_TOKENS_PER_REQUEST_MAX, MAILBOX_BYTES_MAX, MAILBOX_LINE_MAX,
+    MAILBOX_MESSAGES_MAX, MESSAGE_TTL_MAX, MESSAGE_TTL_MIN, PARK_MESSAGES_MAX,
 };
 
 /// A refusal; nothing was changed.
@@ -15,6 +16,25 @@ pub enum MailboxError {
     /// No client opened this mailbox, or it is closed.
     #[error("the mailbox takes no messages")]
     NotOpen,
+    /// It passes messages on: the message is to be put there.
+    #[error("the mailbox passes messages on")]
+    Forwarded {
+        /// To the mailbox of this key.
+        to: MessagingKey,
+    },
+    /// The sender shows nothing that lets it in, or strangers find no room. A sender is told no more
+    /// than that the mailbox takes no such message.
+    #[error("the mailbox takes no such message from a stranger")]
+    StrangerRefused,
+    /// A request names more delivery tokens than it may, or none.
+    #[error("a request names 1 to {DELIVERY_TOKENS_PER_REQUEST_MAX} delivery tokens, got {actual}")]
+    TokenCount {
+        /// How many were named.
+        actual: usize,
+    },
+    /// The mailbox would have more delivery tokens than it may.
+    #[error("a mailbox has at most {DELIVERY_TOKENS_MAX} delivery tokens; revoke some first")]
+    TooManyTokens,
     /// The body has no size of the list.
     #[error("a message body has exactly 512, 2048, 8192 or 16384 bytes, got {actual}; pad it")]
     NotPadded {

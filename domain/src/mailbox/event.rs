@@ -1,8 +1,9 @@
 //! What can happen to a mailbox.
 
-use crate::ids::{ChainHash, Digest, MessageId};
+use crate::ids::{ChainHash, Digest, MessageId, TokenHash};
 use crate::keys::{ClientId, MessagingKey};
 use crate::limits::MESSAGE_SIZE_BUCKETS;
+use crate::mailbox::{DeliveryToken, StrangerPolicy};
 use crate::time::Timestamp;
 
 /// Why the recipient set a message aside.
@@ -70,7 +71,49 @@ pub enum MailboxEvent {
         /// When.
         at: Timestamp,
     },
-    /// A message was taken. Neither its body nor its sender is here.
+    /// Its key has another one in its place: messages are passed on.
+    MailboxForwarded {
+        /// The key that its owner uses now.
+        to: MessagingKey,
+        /// Until when.
+        until: Timestamp,
+        /// When.
+        at: Timestamp,
+    },
+    /// Its key is in use again.
+    MailboxReopened {
+        /// When.
+        at: Timestamp,
+    },
+    /// Its owner has said what becomes of messages of strangers.
+    StrangerPolicyChanged {
+        /// What becomes of them.
+        policy: StrangerPolicy,
+        /// When.
+        at: Timestamp,
+    },
+    /// Whoever shows one of these may write.
+    DeliveryTokensAdded {
+        /// Which.
+        tokens: Vec<DeliveryToken>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nobody may write with these any more.
+    DeliveryTokensRevoked {
+        /// Which.
+        hashes: Vec<TokenHash>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A token that was good for one message was shown for it.
+    DeliveryTokenSpent {
+        /// Which.
+        hash: TokenHash,
+        /// When.
+        at: Timestamp,
+    },
+    /// A message was taken. Neither its body nor its sender is here, nor the token it came with.
     MessageAccepted {
         /// Its place in the queue, from 1, without gaps.
         seq: u64,
@@ -82,10 +125,22 @@ pub enum MailboxEvent {
         digest: Digest,
         /// The chain after it.
         chain: ChainHash,
+        /// True when a stranger has sent it.
+        knock: bool,
         /// When.
         at: Timestamp,
         /// When it stops waiting.
         expires_at: Timestamp,
+    },
+    /// A message found no room, the first since there was some.
+    MailboxFilled {
+        /// When.
+        at: Timestamp,
+    },
+    /// There is room again, after a message found none.
+    MailboxHasRoom {
+        /// When.
+        at: Timestamp,
     },
     /// A message was set aside by its recipient; it waits outside the line until it expires.
     MessageParked {

@@ -5,9 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::ids::{ChainHash, MessageId};
+use crate::ids::{ChainHash, MessageId, TokenHash};
 use crate::keys::{ClientId, MessagingKey};
-use crate::mailbox::{MailboxEvent, SizeBucket, chain_start};
+use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_LINE_MAX, MAILBOX_MESSAGES_MAX};
+use crate::mailbox::{
+    DeliveryToken, MailboxEvent, SizeBucket, StrangerPolicy, TokenUse, chain_start,
+};
 use crate::time::Timestamp;
 
 /// What has become of an accepted message.
@@ -29,8 +32,19 @@ pub(super) struct Place {
     pub(super) size: SizeBucket,
     /// The chain after this message.
     pub(super) chain: ChainHash,
+    /// True when a stranger has sent it.
+    pub(super) knock: bool,
     pub(super) expires_at: Timestamp,
     pub(super) stage: Stage,
+}
+
+/// Where a mailbox passes messages on to, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// The key that its owner uses now.
+    pub to: MessagingKey,
+    /// When it stops.
+    pub until: Timestamp,
 }
 
 /// The state of one mailbox; the default is "not open".
@@ -39,6 +53,11 @@ pub struct Mailbox {
     pub(super) key: Option<MessagingKey>,
     pub(super) owner: Option<ClientId>,
     pub(super) closed: bool,
+    pub(super) forward: Option<Forward>,
+    pub(super) policy: StrangerPolicy,
+    pub(super) tokens: BTreeMap<TokenHash, TokenUse>,
+    /// Since when messages of contacts have found no room.
+    pub(super) full_since: Option<Timestamp>,
     /// The last accepted message, and the chain there.
     pub(super) last_seq: u64,
     pub(super) head: Option<ChainHash>,
@@ -55,6 +74,8 @@ pub struct Mailbox {
     pub(super) expiries: BTreeSet<(Timestamp, u64)>,
     /// The sum of their size buckets.
     pub(super) held_bytes: usize,
+    /// How many of them a stranger has sent.
+    pub(super) held_knocks: usize,
 }
 
 impl Mailbox {
@@ -68,6 +89,42 @@ impl Mailbox {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.key.is_some() && !self.closed
+    }
+
+    /// Where it passes messages on to, if it does.
+    #[must_use]
+    pub const fn forward(&self) -> Option<Forward> {
+        self.forward
+    }
+
+    /// What becomes of messages of strangers.
+    #[must_use]
+    pub const fn stranger_policy(&self) -> StrangerPolicy {
+        self.policy
+    }
+
+    /// The tokens that let their holders write, by hash.
+    pub fn delivery_tokens(&self) -> impl Iterator<Item = DeliveryToken> + '_ {
+        let tokens = self.tokens.iter();
+        tokens.map(|(hash, uses)| DeliveryToken {
+            hash: *hash,
+            uses: *uses,
+        })
+    }
+
+    pub(super) fn has_room(&self, size: SizeBucket) -> bool {
+        self.held.len() < MAILBOX_MESSAGES_MAX
+            && self.held_bytes + size.bytes() <= MAILBOX_BYTES_MAX
+            && self.line.len() < MAILBOX_LINE_MAX
+    }
+
+    /// True when a quarter of every bound is free: enough for a while, so that room is not said to be
+    /// there and gone with every message.
+    pub(super) fn is_roomy(&self) -> bool {
+        let roomy = |used: usize, max: usize| used <= max - max / 4;
+        roomy(self.held.len(), MAILBOX_MESSAGES_MAX)
+            && roomy(self.held_bytes, MAILBOX_BYTES_MAX)
+            && roomy(self.line.len(), MAILBOX_LINE_MAX)
     }
 
     /// The chain at `seq`, while it is known: at the last acknowledged message and behind it.
@@ -108,11 +165,30 @@ impl Mailbox {
                 self.head = Some(chain_start(key));
                 self.acknowledged_chain = self.head;
             }
+            MailboxEvent::MailboxForwarded { to, until, .. } => {
+                self.forward = Some(Forward {
+                    to: *to,
+                    until: *until,
+                });
+            }
+            MailboxEvent::MailboxReopened { .. } => self.forward = None,
+            MailboxEvent::StrangerPolicyChanged { policy, .. } => self.policy = *policy,
+            MailboxEvent::DeliveryTokensAdded { tokens, .. } => {
+                let tokens = tokens.iter().map(|token| (token.hash, token.uses));
+                self.tokens.extend(tokens);
+            }
+            MailboxEvent::DeliveryTokensRevoked { hashes, .. } => {
+                self.tokens.retain(|hash, _| !hashes.contains(hash));
+            }
+            MailboxEvent::DeliveryTokenSpent { hash, .. } => {
+                self.tokens.remove(hash);
+            }
             MailboxEvent::MessageAccepted {
                 seq,
                 id,
                 size,
                 chain,
+                knock,
                 expires_at,
                 ..
             } => self.append(Place {
@@ -120,9 +196,12 @@ impl Mailbox {
                 id: *id,
                 size: *size,
                 chain: *chain,
+                knock: *knock,
                 expires_at: *expires_at,
                 stage: Stage::Waiting,
             }),
+            MailboxEvent::MailboxFilled { at } => self.full_since = Some(*at),
+            MailboxEvent::MailboxHasRoom { .. } => self.full_since = None,
             MailboxEvent::MessageParked { seq, .. } => {
                 if let Some(place) = self.in_line_mut(*seq)
                     && place.stage == Stage::Waiting
@@ -137,7 +216,11 @@ impl Mailbox {
                 }
             }
             MailboxEvent::MessageGone { seq, .. } => self.end(*seq),
-            MailboxEvent::MailboxClosed { .. } => self.closed = true,
+            MailboxEvent::MailboxClosed { .. } => {
+                self.closed = true;
+                self.forward = None;
+                self.tokens.clear();
+            }
         }
     }
 
@@ -147,6 +230,7 @@ impl Mailbox {
         self.held.insert(place.id, place.seq);
         self.expiries.insert((place.expires_at, place.seq));
         self.held_bytes += place.size.bytes();
+        self.held_knocks += usize::from(place.knock);
         self.line.push_back(place);
     }
 
@@ -183,5 +267,6 @@ impl Mailbox {
         self.held.remove(&place.id);
         self.expiries.remove(&(place.expires_at, place.seq));
         self.held_bytes -= place.size.bytes();
+        self.held_knocks -= usize::from(place.knock);
     }
 }

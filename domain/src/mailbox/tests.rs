@@ -2,16 +2,19 @@
 //! model in `tests/model`.
 
 mod acknowledge;
+mod admission;
 mod bounds;
 mod endings;
+mod forwarding;
+mod room;
 
 use super::{
-    GoneReason, Mailbox, MailboxCommand, MailboxError, MailboxEvent, ParkReason, SizeBucket,
-    chain_start, extend_chain,
+    DeliveryToken, GoneReason, Introduction, Mailbox, MailboxCommand, MailboxError, MailboxEvent,
+    ParkReason, SizeBucket, TokenUse, chain_start, extend_chain,
 };
 use crate::aggregate::testing::{Given, given};
 use crate::hash::sha256;
-use crate::ids::{ChainHash, Digest, MessageId, PayloadId};
+use crate::ids::{ChainHash, Digest, MessageId, PayloadId, TokenHash};
 use crate::keys::{ClientId, MessagingKey};
 use crate::limits::MESSAGE_TTL_DEFAULT;
 use crate::time::Timestamp;
@@ -20,6 +23,11 @@ const ALICE: ClientId = ClientId::from_stored([1; 32]);
 const BOB: ClientId = ClientId::from_stored([2; 32]);
 const KEY: MessagingKey = MessagingKey::from_stored([3; 32]);
 const NOON: Timestamp = Timestamp::from_millis(1_000_000);
+/// The token that every sender of these tests has, where nothing else is said.
+const CONTACT: DeliveryToken = DeliveryToken {
+    hash: TokenHash::new([4; 32]),
+    uses: TokenUse::Lasting,
+};
 const CLOSE: MailboxCommand = MailboxCommand::Close { at: NOON };
 const WIPE: MailboxCommand = MailboxCommand::Wipe { at: NOON };
 
@@ -49,7 +57,23 @@ const fn open(owner: ClientId) -> MailboxCommand {
     MailboxCommand::Open {
         key: KEY,
         owner,
+        inherited: None,
         at: NOON,
+    }
+}
+
+fn add_tokens(tokens: &[DeliveryToken]) -> MailboxCommand {
+    MailboxCommand::AddTokens {
+        tokens: tokens.to_vec(),
+        at: NOON,
+    }
+}
+
+const fn shown(token: DeliveryToken) -> Introduction {
+    Introduction {
+        token: Some(token.hash),
+        has_worked: false,
+        is_registered: false,
     }
 }
 
@@ -59,6 +83,7 @@ fn accept(seq: u64) -> MailboxCommand {
         digest: digest(seq),
         size: 512,
         ttl: None,
+        introduction: shown(CONTACT),
         at: NOON,
     }
 }
@@ -70,6 +95,7 @@ fn accepted(seq: u64) -> MailboxEvent {
         size: SizeBucket::of(512).unwrap(),
         digest: digest(seq),
         chain: chain(seq),
+        knock: false,
         at: NOON,
         expires_at: NOON.plus(MESSAGE_TTL_DEFAULT),
     }
@@ -112,9 +138,11 @@ const fn gone(seq: u64, reason: GoneReason, at: Timestamp) -> MailboxEvent {
     MailboxEvent::MessageGone { seq, reason, at }
 }
 
-/// A mailbox with the messages 1 to `last`.
+/// A mailbox with the messages 1 to `last`, all from the holder of [`CONTACT`].
 fn holding(last: u64) -> Given<Mailbox> {
-    let mut mailbox = given::<Mailbox>([]).after(&open(ALICE));
+    let mut mailbox = given::<Mailbox>([])
+        .after(&open(ALICE))
+        .after(&add_tokens(&[CONTACT]));
     for seq in 1..=last {
         mailbox = mailbox.after(&accept(seq));
     }

@@ -78,6 +78,7 @@ fn accepted(id: u8, body: &[u8]) -> NewEvent {
                 size: SizeBucket::of(512).unwrap(),
                 digest: Digest::new([8; 32]),
                 chain: ChainHash::new([9; 32]),
+                knock: false,
                 at: AT,
                 expires_at: AT,
             },

@@ -3,7 +3,7 @@
 
 use satpost_domain::chain::{GapKind, ReplacedIn, ReplacedVia};
 use satpost_domain::client::PushDeathReason;
-use satpost_domain::mailbox::{GoneReason, ParkReason, SizeBucket};
+use satpost_domain::mailbox::{GoneReason, ParkReason, SizeBucket, StrangerPolicy, TokenUse};
 use satpost_domain::push::ApnsEnvironment;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -70,6 +70,8 @@ codes!(PushDeathReason { Gone = 0, Refused = 1, Forbidden = 2 });
 codes!(ApnsEnvironment { Production = 0, Sandbox = 1 });
 codes!(ParkReason { Decrypt = 0, Format = 1, Other = 2 });
 codes!(GoneReason { Expired = 0, Wiped = 1 });
+codes!(StrangerPolicy { Refuse = 0, Knock = 1, Open = 2 });
+codes!(TokenUse { Lasting = 0, Once = 1 });
 codes!(ReplacedIn { Mempool = 0, Block = 1 });
 codes!(ReplacedVia { Direct = 0, Ancestor = 1 });
 codes!(GapKind {
@@ -100,10 +102,12 @@ impl Code for SizeBucket {
 }
 
 /// Every set, for the catalogue.
-pub(super) const ALL: [(&str, &[(u8, &str)]); 7] = [
+pub(super) const ALL: [(&str, &[(u8, &str)]); 9] = [
     (SizeBucket::NAME, SizeBucket::TABLE),
     (ParkReason::NAME, ParkReason::TABLE),
     (GoneReason::NAME, GoneReason::TABLE),
+    (StrangerPolicy::NAME, StrangerPolicy::TABLE),
+    (TokenUse::NAME, TokenUse::TABLE),
     (PushDeathReason::NAME, PushDeathReason::TABLE),
     (ReplacedIn::NAME, ReplacedIn::TABLE),
     (ReplacedVia::NAME, ReplacedVia::TABLE),

@@ -1,8 +1,11 @@
 //! Structs that occur inside several events.
 
 use satpost_domain::chain::{BlockRef, OutPoint, Touch};
-use satpost_domain::ids::{BlockHash, ScriptHash, Txid};
+use satpost_domain::ids::{BlockHash, ScriptHash, TokenHash, Txid};
+use satpost_domain::mailbox::{DeliveryToken, TokenUse};
 use serde::{Deserialize, Serialize};
+
+use super::codes::Coded;
 
 /// Name and type of each field, in the order of the bytes.
 pub(super) type Fields = &'static [(&'static str, &'static str)];
@@ -43,8 +46,32 @@ stored_part!(
     }
 );
 
+stored_part!(
+    /// A delivery token as its mailbox knows it.
+    Token { hash: TokenHash, uses: Coded<TokenUse> }
+);
+
 /// Every part, for the catalogue.
-pub(super) const ALL: [(&str, Fields); 3] = [Block::PART, Output::PART, Touched::PART];
+pub(super) const ALL: [(&str, Fields); 4] = [Block::PART, Output::PART, Touched::PART, Token::PART];
+
+impl From<DeliveryToken> for Token {
+    fn from(token: DeliveryToken) -> Self {
+        Self {
+            hash: token.hash,
+            uses: Coded(token.uses),
+        }
+    }
+}
+
+impl From<Token> for DeliveryToken {
+    fn from(token: Token) -> Self {
+        let Coded(uses) = token.uses;
+        Self {
+            hash: token.hash,
+            uses,
+        }
+    }
+}
 
 impl From<&BlockRef> for Block {
     fn from(block: &BlockRef) -> Self {

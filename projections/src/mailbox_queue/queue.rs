@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use satpost_domain::mailbox::{GoneReason, ParkReason, chain_start};
+use satpost_domain::mailbox::{GoneReason, ParkReason, StrangerPolicy, chain_start};
 use satpost_domain::{ClientId, MessagingKey, Timestamp};
 
 use super::{QueueHead, QueuePage, QueueSummary, QueuedMessage};
@@ -13,6 +13,9 @@ use super::{QueueHead, QueuePage, QueueSummary, QueuedMessage};
 pub(super) struct Queue {
     pub(super) owner: ClientId,
     pub(super) closed: bool,
+    pub(super) policy: StrangerPolicy,
+    pub(super) delivery_tokens: usize,
+    pub(super) full_since: Option<Timestamp>,
     /// The last acknowledged message, and the chain there.
     pub(super) acknowledged: QueueHead,
     /// By ascending seq, without gaps, from the message after `acknowledged` on.
@@ -58,6 +61,9 @@ impl Queue {
         let mut queue = Self {
             owner,
             closed,
+            policy: StrangerPolicy::default(),
+            delivery_tokens: 0,
+            full_since: None,
             acknowledged,
             line,
             set_aside,
@@ -120,8 +126,16 @@ impl Queue {
             bytes: self.held().map(|message| message.size.bytes()).sum(),
             parked: self.parked().count(),
             oldest: self.held().map(|message| message.accepted_at).min(),
+            knocks: self.held().filter(|message| message.knock).count(),
             acknowledged: self.acknowledged.seq,
+            policy: self.policy,
+            delivery_tokens: self.delivery_tokens,
+            full_since: self.full_since,
         }
+    }
+
+    pub(super) fn drop_tokens(&mut self, count: usize) {
+        self.delivery_tokens = self.delivery_tokens.saturating_sub(count);
     }
 
     /// Messages that have a body, by ascending seq.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use satpost_domain::ids::{ChainHash, Digest};
-use satpost_domain::mailbox::{GoneReason, ParkReason, SizeBucket};
+use satpost_domain::mailbox::{GoneReason, ParkReason, SizeBucket, StrangerPolicy};
 use satpost_domain::{ClientId, MessageId, MessagingKey, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ struct StoredQueue {
     mailbox: MessagingKey,
     owner: ClientId,
     closed: bool,
+    policy: StoredPolicy,
+    delivery_tokens: usize,
+    full_since: Option<Timestamp>,
     acknowledged: (u64, ChainHash),
     line: Vec<(StoredMessage, bool)>,
     set_aside: Vec<StoredMessage>,
@@ -29,10 +32,18 @@ struct StoredMessage {
     size: u8,
     digest: Digest,
     chain: ChainHash,
+    knock: bool,
     accepted_at: Timestamp,
     expires_at: Timestamp,
     gone: Option<StoredGone>,
     parked: Option<StoredPark>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredPolicy {
+    Refuse,
+    Knock,
+    Open,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +84,13 @@ impl StoredQueue {
             mailbox,
             owner: queue.owner,
             closed: queue.closed,
+            policy: match queue.policy {
+                StrangerPolicy::Refuse => StoredPolicy::Refuse,
+                StrangerPolicy::Knock => StoredPolicy::Knock,
+                StrangerPolicy::Open => StoredPolicy::Open,
+            },
+            delivery_tokens: queue.delivery_tokens,
+            full_since: queue.full_since,
             acknowledged: (queue.acknowledged.seq, queue.acknowledged.chain),
             line: queue
                 .line
@@ -100,13 +118,16 @@ impl StoredQueue {
             .into_iter()
             .map(|stored| Ok((stored.seq, stored.message()?)))
             .collect::<Result<_, SnapshotError>>()?;
-        Ok(Queue::from_parts(
-            self.owner,
-            self.closed,
-            QueueHead { seq, chain },
-            line,
-            set_aside,
-        ))
+        let head = QueueHead { seq, chain };
+        let mut queue = Queue::from_parts(self.owner, self.closed, head, line, set_aside);
+        queue.policy = match self.policy {
+            StoredPolicy::Refuse => StrangerPolicy::Refuse,
+            StoredPolicy::Knock => StrangerPolicy::Knock,
+            StoredPolicy::Open => StrangerPolicy::Open,
+        };
+        queue.delivery_tokens = self.delivery_tokens;
+        queue.full_since = self.full_since;
+        Ok(queue)
     }
 }
 
@@ -118,6 +139,7 @@ impl From<&QueuedMessage> for StoredMessage {
             size: message.size.index(),
             digest: message.digest,
             chain: message.chain,
+            knock: message.knock,
             accepted_at: message.accepted_at,
             expires_at: message.expires_at,
             gone: message.gone.map(|reason| match reason {
@@ -144,6 +166,7 @@ impl StoredMessage {
             size,
             digest: self.digest,
             chain: self.chain,
+            knock: self.knock,
             accepted_at: self.accepted_at,
             expires_at: self.expires_at,
             gone: self.gone.map(|reason| match reason {

@@ -120,6 +120,7 @@ impl Sample {
                 size: SizeBucket::of(512).unwrap(),
                 digest: Digest::new([seq; 32]),
                 chain: ChainHash::new([seq; 32]),
+                knock: false,
                 at: AT,
                 expires_at: AT,
             };

@@ -11,7 +11,7 @@ use satpost_commands::park_messages::park_messages;
 use satpost_commands::ports::EventLog;
 use satpost_commands::processes::expiry::expire_mailboxes;
 use satpost_commands::send_message::{AcceptedMessage, send_message};
-use satpost_commands::testing::{CountingIds, FaultyLog, StepClock};
+use satpost_commands::testing::{CountingIds, FaultyLog, StepClock, posting};
 use satpost_commands::wipe_queue::wipe_queue;
 use satpost_domain::mailbox::ParkReason;
 use satpost_domain::{CommandId, Envelope, RequestDigest, StreamId, Timestamp};
@@ -101,8 +101,8 @@ impl Cluster {
         let body: Arc<[u8]> = Arc::from(body);
         let accepted = self
             .insist(|handler| {
-                let body = Arc::clone(&body);
-                async move { send_message(&handler, context, KEY, body, None).await }
+                let posting = posting(KEY, Arc::clone(&body));
+                async move { send_message(&handler, context, &posting).await }
             })
             .await;
         (

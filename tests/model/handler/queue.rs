@@ -30,7 +30,16 @@ impl Queue {
 
     fn read(&mut self, event: &MailboxEvent) {
         match event {
-            MailboxEvent::MailboxOpened { .. } | MailboxEvent::MailboxClosed { .. } => {}
+            MailboxEvent::MailboxOpened { .. }
+            | MailboxEvent::MailboxForwarded { .. }
+            | MailboxEvent::MailboxReopened { .. }
+            | MailboxEvent::StrangerPolicyChanged { .. }
+            | MailboxEvent::DeliveryTokensAdded { .. }
+            | MailboxEvent::DeliveryTokensRevoked { .. }
+            | MailboxEvent::DeliveryTokenSpent { .. }
+            | MailboxEvent::MailboxFilled { .. }
+            | MailboxEvent::MailboxHasRoom { .. }
+            | MailboxEvent::MailboxClosed { .. } => {}
             MailboxEvent::MessageAccepted { seq, id, chain, .. } => {
                 self.accepted.push((*seq, *id, *chain));
                 self.waiting.push(*id);

@@ -80,6 +80,11 @@ impl Naive {
     pub(super) fn expect(&self, command: &MailboxCommand) -> Answer {
         let at = match command {
             MailboxCommand::Open { at, .. }
+            | MailboxCommand::Forward { at, .. }
+            | MailboxCommand::SetStrangerPolicy { at, .. }
+            | MailboxCommand::AddTokens { at, .. }
+            | MailboxCommand::RevokeTokens { at, .. }
+            | MailboxCommand::NoteFull { at }
             | MailboxCommand::Accept { at, .. }
             | MailboxCommand::Acknowledge { at, .. }
             | MailboxCommand::Park { at, .. }
@@ -127,6 +132,11 @@ impl Naive {
                 due.sort_by_key(|seq| (self.message(*seq).map(|message| message.expires_at), *seq));
                 Ok(gone(due, GoneReason::Expired, at))
             }
+            MailboxCommand::Forward { .. }
+            | MailboxCommand::SetStrangerPolicy { .. }
+            | MailboxCommand::AddTokens { .. }
+            | MailboxCommand::RevokeTokens { .. }
+            | MailboxCommand::NoteFull { .. } => panic!("this list knows contacts only"),
             MailboxCommand::Wipe { .. } => Ok(self.wiped(at)),
             MailboxCommand::Close { .. } if self.owner.is_none() || self.closed => Ok(Vec::new()),
             MailboxCommand::Close { .. } => {
@@ -143,20 +153,21 @@ impl Naive {
             digest,
             size,
             ttl,
+            introduction: _,
             at,
         } = command
         else {
             panic!("only asked about messages");
         };
-        if self.owner.is_none() || self.closed {
-            return Err(MailboxError::NotOpen);
-        }
         let bucket = SizeBucket::of(*size).ok_or(MailboxError::NotPadded { actual: *size })?;
         let ttl = ttl.unwrap_or(MESSAGE_TTL_DEFAULT);
         if ttl < MESSAGE_TTL_MIN || ttl > MESSAGE_TTL_MAX {
             return Err(MailboxError::TtlOutOfBounds {
                 actual: ttl.as_secs(),
             });
+        }
+        if self.owner.is_none() || self.closed {
+            return Err(MailboxError::NotOpen);
         }
         let held: Vec<_> = self
             .messages
@@ -178,6 +189,7 @@ impl Naive {
             size: bucket,
             digest: *digest,
             chain: extend_chain(self.chain(self.last()), seq, *id, *digest),
+            knock: false,
             at: *at,
             expires_at: at.plus(ttl),
         }])
@@ -245,6 +257,7 @@ impl Naive {
                 }
                 MailboxEvent::MessageGone { seq, .. } => self.set(*seq, Fate::Gone),
                 MailboxEvent::MailboxClosed { .. } => self.closed = true,
+                other => panic!("this list knows contacts only, not {other:?}"),
             }
         }
     }

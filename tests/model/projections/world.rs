@@ -8,7 +8,7 @@ use satpost_domain::chain::{BlockRef, Chain, ChainCommand, DepthSet, GapKind};
 use satpost_domain::client::{Client, ClientCommand, ClientEvent, PushDeathReason};
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::ScriptHash;
-use satpost_domain::mailbox::{Mailbox, MailboxCommand, ParkReason};
+use satpost_domain::mailbox::{Introduction, Mailbox, MailboxCommand, ParkReason};
 use satpost_domain::network::Network;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
@@ -24,6 +24,13 @@ use satpost_projections::ReadModel;
 use satpost_projections::push_outbox::DueKind;
 
 use super::happening::{CLIENTS, Happening, KEYS, SCRIPTS};
+
+/// Any registered client may write to these mailboxes.
+const REGISTERED: Introduction = Introduction {
+    token: None,
+    has_worked: false,
+    is_registered: true,
+};
 
 mod chain;
 
@@ -206,7 +213,15 @@ impl World {
             at,
         };
         if self.ask_client(client, &registered) {
-            self.ask_mailbox(key, &MailboxCommand::Open { key, owner, at });
+            self.ask_mailbox(
+                key,
+                &MailboxCommand::Open {
+                    key,
+                    owner,
+                    inherited: None,
+                    at,
+                },
+            );
             let owned = self.live.client_directory().owner(&key);
             assert_eq!(owned, Some(client));
         }
@@ -224,7 +239,15 @@ impl World {
             at,
         };
         if self.ask_client(client, &rotated) {
-            self.ask_mailbox(key, &MailboxCommand::Open { key, owner, at });
+            self.ask_mailbox(
+                key,
+                &MailboxCommand::Open {
+                    key,
+                    owner,
+                    inherited: None,
+                    at,
+                },
+            );
         }
     }
 
@@ -361,6 +384,7 @@ impl World {
                 digest: sha256(id.as_bytes()),
                 size: 512,
                 ttl: Some(Duration::from_secs(minutes * 60)),
+                introduction: REGISTERED,
                 at,
             },
         );

@@ -14,6 +14,7 @@ fn rival_message() -> Event {
         size: SizeBucket::of(512).unwrap(),
         digest,
         chain: extend_chain(chain_start(&KEY), 1, id, digest),
+        knock: true,
         at: NOON,
         expires_at: Timestamp::from_millis(u64::MAX),
     })

@@ -70,6 +70,7 @@ async fn the_same_id_may_be_used_on_two_streams() {
     let open = MailboxCommand::Open {
         key: other_key,
         owner: ALICE,
+        inherited: None,
         at: NOON,
     };
     let other = StreamId::mailbox(other_key);

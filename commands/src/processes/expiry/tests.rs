@@ -1,14 +1,12 @@
 //! Time passes.
 
-use std::sync::Arc;
-
 use satpost_domain::ClientId;
 use satpost_domain::limits::MESSAGE_TTL_DEFAULT;
 
 use super::*;
 use crate::register_client::register_client;
 use crate::send_message::send_message;
-use crate::testing::{TestServer, context};
+use crate::testing::{TestServer, befriend, context, posting};
 
 const KEYS: [MessagingKey; 2] = [
     MessagingKey::from_stored([1; 32]),
@@ -23,10 +21,10 @@ async fn lets_go_of_what_has_run_out_in_each_mailbox() {
         register_client(&server.handler, context(number), owner, key)
             .await
             .unwrap();
+        befriend(&server.handler, key).await;
         for message in 0..2 {
             let id = context(10 + 2 * number + message);
-            let body = Arc::from(vec![0; 512]);
-            send_message(&server.handler, id, key, body, None)
+            send_message(&server.handler, id, &posting(key, [0; 512]))
                 .await
                 .unwrap();
         }

@@ -1,7 +1,5 @@
 //! Nothing is left of a retired client.
 
-use std::sync::Arc;
-
 use satpost_domain::limits::EVENTS_PER_COMMAND_MAX;
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
@@ -12,7 +10,7 @@ use crate::register_client::register_client;
 use crate::retire_client::retire_client;
 use crate::rotate_messaging_key::rotate_messaging_key;
 use crate::send_message::send_message;
-use crate::testing::{Fault, TestServer, context};
+use crate::testing::{Fault, TestServer, befriend, context, posting};
 use crate::watch_addresses::watch_addresses;
 
 const ALICE: ClientId = ClientId::from_stored([1; 32]);
@@ -33,8 +31,8 @@ async fn well_used() -> TestServer {
         .await
         .unwrap();
     for key in [KEY, OTHER_KEY] {
-        let body = Arc::from(vec![0; 512]);
-        send_message(handler, next(), key, body, None)
+        befriend(handler, key).await;
+        send_message(handler, next(), &posting(key, [0; 512]))
             .await
             .unwrap();
     }
@@ -86,7 +84,8 @@ async fn runs_again_without_doing_anything_again() {
     let server = server.restart();
     handle_event(&server.handler, &event).await.unwrap();
     assert_eq!(server.log.erased().len(), erased);
-    assert_eq!(server.log.history(&StreamId::mailbox(KEY)).len(), 4);
+    // Opened, a token added, a message, its end, closed.
+    assert_eq!(server.log.history(&StreamId::mailbox(KEY)).len(), 5);
 }
 
 #[tokio::test]

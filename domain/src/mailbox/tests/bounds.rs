@@ -14,6 +14,7 @@ fn accept_sized(seq: u64, size: usize) -> MailboxCommand {
         digest: digest(seq),
         size,
         ttl: None,
+        introduction: shown(CONTACT),
         at: NOON,
     }
 }
@@ -24,6 +25,7 @@ fn accept_for(seq: u64, ttl: Duration) -> MailboxCommand {
         digest: digest(seq),
         size: 512,
         ttl: Some(ttl),
+        introduction: shown(CONTACT),
         at: NOON,
     }
 }

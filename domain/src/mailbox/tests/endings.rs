@@ -106,5 +106,5 @@ fn there_is_nothing_to_end_in_a_mailbox_that_was_never_open() {
 #[test]
 fn an_empty_line_weighs_as_much_as_a_new_one() {
     let done = holding(3).after(&acknowledge(3, chain(3)));
-    assert_eq!(done.state().weight(), Mailbox::default().weight());
+    assert_eq!(done.state().weight(), holding(0).state().weight());
 }

@@ -229,6 +229,14 @@ impl Mailbox {
         match event {
             MailboxEvent::MailboxOpened { .. } => part.opened = now,
             MailboxEvent::MailboxClosed { .. } => part.closed = now,
+            MailboxEvent::MailboxForwarded { .. }
+            | MailboxEvent::MailboxReopened { .. }
+            | MailboxEvent::StrangerPolicyChanged { .. }
+            | MailboxEvent::DeliveryTokensAdded { .. }
+            | MailboxEvent::DeliveryTokensRevoked { .. }
+            | MailboxEvent::DeliveryTokenSpent { .. }
+            | MailboxEvent::MailboxFilled { .. }
+            | MailboxEvent::MailboxHasRoom { .. } => {}
             MailboxEvent::MessageAccepted { .. } => {
                 part.accepted += 1;
                 part.last_arrival = now;

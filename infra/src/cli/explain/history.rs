@@ -3,7 +3,7 @@
 use satpost_domain::WatchId;
 use satpost_domain::chain::{ChainEvent, HistoryEvent, ReplacedIn};
 use satpost_domain::client::{ClientEvent, PushDeathReason};
-use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason};
+use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, StrangerPolicy};
 use satpost_domain::watchlist::{Birthday, WatchOptions};
 
 use super::moment::utc;
@@ -58,13 +58,41 @@ pub(super) fn mailbox(event: &MailboxEvent) -> String {
         MailboxEvent::MessageAccepted {
             seq,
             size,
+            knock,
             expires_at,
             ..
         } => format!(
-            "message {seq} came, of {} bytes; it waits until {}",
+            "message {seq} came{}, of {} bytes; it waits until {}",
+            if *knock { " from a stranger" } else { "" },
             size.bytes(),
             utc(*expires_at)
         ),
+        MailboxEvent::MailboxForwarded { to, until, .. } => format!(
+            "its mailbox passes messages on to the key {to} until {}",
+            utc(*until)
+        ),
+        MailboxEvent::MailboxReopened { .. } => "its mailbox is in use again".to_owned(),
+        MailboxEvent::StrangerPolicyChanged { policy, .. } => {
+            let what = match policy {
+                StrangerPolicy::Refuse => "are refused",
+                StrangerPolicy::Knock => "may knock",
+                StrangerPolicy::Open => "are let in",
+            };
+            format!("said that strangers {what}")
+        }
+        MailboxEvent::DeliveryTokensAdded { tokens, .. } => {
+            format!("added {} delivery tokens", tokens.len())
+        }
+        MailboxEvent::DeliveryTokensRevoked { hashes, .. } => {
+            format!("revoked {} delivery tokens", hashes.len())
+        }
+        MailboxEvent::DeliveryTokenSpent { .. } => {
+            "a delivery token for one message was spent".to_owned()
+        }
+        MailboxEvent::MailboxFilled { .. } => {
+            "its mailbox is full: a message was turned away".to_owned()
+        }
+        MailboxEvent::MailboxHasRoom { .. } => "its mailbox has room again".to_owned(),
         MailboxEvent::MessageParked { seq, reason, .. } => {
             let why = match reason {
                 ParkReason::Decrypt => "it does not decrypt",

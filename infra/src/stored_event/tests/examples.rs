@@ -4,8 +4,10 @@ use satpost_domain::chain::{
     BlockRef, ChainEvent, DepthSet, GapKind, HistoryEvent, OutPoint, ReplacedIn, ReplacedVia, Touch,
 };
 use satpost_domain::client::{ClientEvent, PushDeathReason};
-use satpost_domain::ids::{BlockHash, ChainHash, Digest, ScriptHash, Txid};
-use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, SizeBucket};
+use satpost_domain::ids::{BlockHash, ChainHash, Digest, ScriptHash, TokenHash, Txid};
+use satpost_domain::mailbox::{
+    DeliveryToken, GoneReason, MailboxEvent, ParkReason, SizeBucket, StrangerPolicy, TokenUse,
+};
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
 use satpost_domain::watchlist::{Birthday, WatchOptions, WatchlistEvent};
@@ -109,7 +111,7 @@ fn client() -> [ClientEvent; 9] {
     ]
 }
 
-fn mailbox() -> [MailboxEvent; 7] {
+fn mailbox() -> [MailboxEvent; 15] {
     [
         MailboxEvent::MailboxOpened {
             key: KEY,
@@ -122,9 +124,43 @@ fn mailbox() -> [MailboxEvent; 7] {
             size: SizeBucket::of(8 * 1024).unwrap(),
             digest: Digest::new([0xe2; 32]),
             chain: ChainHash::new([0xe3; 32]),
+            knock: true,
             at: AT,
             expires_at: LATER,
         },
+        MailboxEvent::MailboxForwarded {
+            to: KEY,
+            until: LATER,
+            at: AT,
+        },
+        MailboxEvent::MailboxReopened { at: AT },
+        MailboxEvent::StrangerPolicyChanged {
+            policy: StrangerPolicy::Open,
+            at: AT,
+        },
+        MailboxEvent::DeliveryTokensAdded {
+            tokens: vec![
+                DeliveryToken {
+                    hash: TokenHash::new([0xe4; 32]),
+                    uses: TokenUse::Lasting,
+                },
+                DeliveryToken {
+                    hash: TokenHash::new([0xe5; 32]),
+                    uses: TokenUse::Once,
+                },
+            ],
+            at: AT,
+        },
+        MailboxEvent::DeliveryTokensRevoked {
+            hashes: vec![TokenHash::new([0xe4; 32])],
+            at: AT,
+        },
+        MailboxEvent::DeliveryTokenSpent {
+            hash: TokenHash::new([0xe5; 32]),
+            at: AT,
+        },
+        MailboxEvent::MailboxFilled { at: AT },
+        MailboxEvent::MailboxHasRoom { at: AT },
         MailboxEvent::MessageParked {
             seq: 300,
             reason: ParkReason::Other,
