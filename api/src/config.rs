@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use satpost_api_types::push::PushKind;
-use satpost_domain::limits::{EVENT_STREAMS_MAX, READER_STALL_MAX};
+use satpost_domain::limits::{
+    EVENT_STREAMS_MAX, LIVE_READERS_MAX, READER_STALL_MAX, SOCKET_PING, SOCKET_SILENCE_MAX,
+};
 use satpost_domain::network::Network;
 
 /// The settings of the HTTP API. The bounds that clients may rely on are no settings: they stand in
@@ -35,6 +37,8 @@ pub struct ApiConfig {
     pub event_streams_max: usize,
     /// How long a reader may take nothing of what is sent to it.
     pub reader_stall_max: Duration,
+    /// Who reads messages live.
+    pub live: LiveConfig,
 }
 
 impl ApiConfig {
@@ -53,6 +57,28 @@ impl ApiConfig {
             shutdown_timeout: Duration::from_secs(10),
             event_streams_max: EVENT_STREAMS_MAX,
             reader_stall_max: READER_STALL_MAX,
+            live: LiveConfig::default(),
+        }
+    }
+}
+
+/// The bounds of streams and sockets of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveConfig {
+    /// How many mailboxes are read live at once.
+    pub readers_max: usize,
+    /// How often a socket is pinged.
+    pub socket_ping: Duration,
+    /// How long a socket may say nothing, not even a pong.
+    pub socket_silence_max: Duration,
+}
+
+impl Default for LiveConfig {
+    fn default() -> Self {
+        Self {
+            readers_max: LIVE_READERS_MAX,
+            socket_ping: SOCKET_PING,
+            socket_silence_max: SOCKET_SILENCE_MAX,
         }
     }
 }

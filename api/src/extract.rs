@@ -7,8 +7,8 @@ mod head;
 mod parameters;
 mod subject;
 
-pub(crate) use body::{Json, Lines, NoBody, Octets, read_body};
-pub(crate) use head::single as single_header;
+pub(crate) use body::{Coded, Json, Lines, NoBody, Octets, read_body};
+pub(crate) use head::{frame_context, single as single_header};
 pub(crate) use parameters::{NoParameters, PageSize, parse_parameters};
 pub(crate) use subject::{OwnMailbox, Proven, Registered};
 
@@ -98,6 +98,29 @@ impl<S: Subject, P: DeserializeOwned + 'static> FromRequest for Query<S, P> {
             Ok(Self {
                 subject: authenticated.subject,
                 parameters: parse_parameters(request.query_string())?,
+            })
+        })
+    }
+}
+
+/// A signed query that turns its connection into something else: what follows its head is for the
+/// handler.
+pub(crate) struct Upgrade<S> {
+    /// Who asks.
+    pub(crate) subject: S,
+}
+
+impl<S: Subject> FromRequest for Upgrade<S> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let authenticated = authenticate::<S, NoBody>(&request, Payload::None).await?;
+            let NoParameters {} = parse_parameters(request.query_string())?;
+            Ok(Self {
+                subject: authenticated.subject,
             })
         })
     }

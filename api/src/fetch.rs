@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use satpost_api_types::message_body::MessageBody;
 use satpost_api_types::messages::{Delivery, FetchMessagesResponse, SignedHead, head_bytes};
 use satpost_api_types::problem::ProblemCode;
 use satpost_domain::MessagingKey;
@@ -21,9 +20,9 @@ use crate::extract::{PageSize, State};
 use crate::problem::ApiError;
 
 /// How often a page is read again when a body of it was erased in between.
-const RACES_MAX: u32 = 10;
+pub(crate) const RACES_MAX: u32 = 10;
 /// How long the read model gets to hear of such an erasure.
-const RACE_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const RACE_PAUSE: Duration = Duration::from_millis(50);
 
 /// `after`, `limit`, `max_bytes`, `parked`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -189,7 +188,7 @@ fn parked_page(
 }
 
 /// The messages with their bodies; nothing when one was erased since the page was read.
-async fn deliveries(
+pub(crate) async fn deliveries(
     state: &State,
     messages: &[QueuedMessage],
 ) -> Result<Option<Vec<Delivery>>, ApiError> {
@@ -201,14 +200,14 @@ async fn deliveries(
             let Some(body) = state.payloads.read(message.id.into()).await? else {
                 return Ok(None);
             };
-            Some(STANDARD.encode(body))
+            Some(body.into())
         };
         deliveries.push(delivery(message, body));
     }
     Ok(Some(deliveries))
 }
 
-fn delivery(message: &QueuedMessage, body: Option<String>) -> Delivery {
+fn delivery(message: &QueuedMessage, body: Option<MessageBody>) -> Delivery {
     Delivery {
         seq: message.seq,
         id: message.id.to_string(),
@@ -229,7 +228,19 @@ fn delivery(message: &QueuedMessage, body: Option<String>) -> Delivery {
     }
 }
 
-fn signed_head(state: &State, mailbox: &MessagingKey, head: QueueHead) -> SignedHead {
+/// The phone is awake: it need not count as woken any longer.
+pub(crate) fn note_fetch(state: &State, mailbox: &MessagingKey) {
+    if state.read_model.wakes().is_empty() {
+        return;
+    }
+    let owner = state.read_model.client_directory().owner(mailbox);
+    if let Some(client) = owner {
+        state.read_model.wakes().fetched(&client, state.clock.now());
+    }
+}
+
+/// The server's word on a mailbox.
+pub(crate) fn signed_head(state: &State, mailbox: &MessagingKey, head: QueueHead) -> SignedHead {
     let signed = head_bytes(mailbox.as_bytes(), head.seq, head.chain.as_bytes());
     SignedHead {
         seq: head.seq,

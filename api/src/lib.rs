@@ -5,19 +5,23 @@
 //!   is given; [`state`]: what every request sees.
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
-//! - `events`: the stream of changes; `fetch`: the wait for messages.
+//! - `events`: the stream of changes; `fetch`: the wait for messages; `live`: messages as they come.
+//! - `form`: JSON or CBOR.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
 //! - [`esplora`]: the API that other Bitcoin wallets speak, beside ours.
 //! - [`price_query`]: the port of prices; `spotbit`: the interface of SpotBit over it.
 //! - [`openapi`]: the description that is generated from all of this.
 
+mod acknowledge;
 mod address;
 pub mod config;
 pub mod esplora;
 mod events;
 mod extract;
 mod fetch;
+mod form;
 mod import;
+mod live;
 pub mod metrics;
 mod observe;
 pub mod openapi;
@@ -33,7 +37,7 @@ mod spotbit;
 pub mod state;
 mod unread_body;
 
-pub use config::{ApiConfig, PushCredentials, Rate, RateLimits};
+pub use config::{ApiConfig, LiveConfig, PushCredentials, Rate, RateLimits};
 pub use ports::ApiPorts;
 pub use server::{Listeners, run};
 pub use state::ApiState;

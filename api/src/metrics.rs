@@ -1,8 +1,11 @@
 //! Every metric of the HTTP API. Labels are closed sets: operations, codes, never an id or an address.
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
+
+use crate::live::Kind;
 
 /// Upper bounds of the request durations, in seconds. The last ones are for fetches that wait.
 const DURATION_BUCKETS_SECONDS: [f64; 12] = [
@@ -19,6 +22,9 @@ pub struct HttpMetrics {
     event_streams: IntGauge,
     events_sent: IntCounter,
     readers_dropped: IntCounter,
+    live_readers: IntGaugeVec,
+    live_deliveries: IntCounterVec,
+    live_superseded: IntCounter,
 }
 
 impl HttpMetrics {
@@ -58,8 +64,34 @@ impl HttpMetrics {
         )?;
         let readers_dropped = IntCounter::new(
             "satpost_http_event_readers_dropped_total",
-            "Event streams ended because their reader was too slow",
+            "Streams and sockets ended because their reader was too slow",
         )?;
+        let live_readers = IntGaugeVec::new(
+            Opts::new(
+                "satpost_http_live_readers",
+                "Streams and sockets of messages that are open, by kind",
+            ),
+            &["kind"],
+        )?;
+        let live_deliveries = IntCounterVec::new(
+            Opts::new(
+                "satpost_http_live_deliveries_total",
+                "Messages and tombstones handed to streams and sockets, by kind",
+            ),
+            &["kind"],
+        )?;
+        let live_superseded = IntCounter::new(
+            "satpost_http_live_readers_superseded_total",
+            "Streams and sockets of messages that a newer one took over from",
+        )?;
+        for kind in Kind::ALL {
+            // Told from the beginning, as zero.
+            live_readers.with_label_values(&[kind.as_str()]);
+            live_deliveries.with_label_values(&[kind.as_str()]);
+        }
+        registry.register(Box::new(live_readers.clone()))?;
+        registry.register(Box::new(live_deliveries.clone()))?;
+        registry.register(Box::new(live_superseded.clone()))?;
         registry.register(Box::new(event_streams.clone()))?;
         registry.register(Box::new(events_sent.clone()))?;
         registry.register(Box::new(readers_dropped.clone()))?;
@@ -75,6 +107,9 @@ impl HttpMetrics {
             event_streams,
             events_sent,
             readers_dropped,
+            live_readers,
+            live_deliveries,
+            live_superseded,
         })
     }
 
@@ -106,6 +141,23 @@ impl HttpMetrics {
     /// Counts a change that was handed to a stream.
     pub(crate) fn event_sent(&self) {
         self.events_sent.inc();
+    }
+
+    /// Counts an open stream or socket of messages until the guard is dropped.
+    pub(crate) fn live_reader(&self, kind: Kind) -> GaugeGuard {
+        GaugeGuard::raise(&self.live_readers.with_label_values(&[kind.as_str()]))
+    }
+
+    /// Counts a delivery that was handed to a stream or socket.
+    pub(crate) fn delivered(&self, kind: Kind) {
+        self.live_deliveries
+            .with_label_values(&[kind.as_str()])
+            .inc();
+    }
+
+    /// Counts a stream or socket that a newer one took over from.
+    pub(crate) fn live_reader_superseded(&self) {
+        self.live_superseded.inc();
     }
 
     /// Counts a stream that was ended because its reader was too slow.

@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Level, info_span};
 
 use crate::esplora::{self, EsploraError};
 use crate::extract::{State, peer, state};
+use crate::form::Form;
 use crate::problem::{ApiError, log_level, render};
 use crate::routes::operation_name;
 use crate::server::Surface;
@@ -175,7 +176,9 @@ fn finish(
     is_v1: bool,
 ) -> ServiceResponse {
     let (request, answer) = response.into_parts();
-    let mut answer = failure.map_or(answer, |error| render(error, id));
+    let mut answer = failure.map_or(answer, |error| {
+        render(error, id, Form::of_problem(request.headers()))
+    });
     let headers = answer.headers_mut();
     let id = HeaderValue::from_str(id).expect("a request id is letters, digits, dashes");
     headers.insert(HeaderName::from_static(REQUEST_ID), id);

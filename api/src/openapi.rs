@@ -10,8 +10,8 @@ use signing::Signing;
 use utoipa::OpenApi;
 
 use crate::routes::{
-    addresses, balance, clients, events, messages, prices, proofs, push, send_message, service,
-    transactions,
+    addresses, balance, clients, events, live, messages, prices, proofs, push, send_message,
+    service, transactions,
 };
 
 /// The description before what all operations share is added.
@@ -39,6 +39,8 @@ use crate::routes::{
         events::listen,
         send_message::send_message,
         messages::fetch_messages,
+        live::stream_messages,
+        live::open_socket,
         messages::acknowledge_messages,
         messages::get_queue,
         messages::wipe_queue,
@@ -54,7 +56,13 @@ use crate::routes::{
         service::get_version,
         service::get_openapi,
     ),
-    components(schemas(satpost_api_types::problem::Problem)),
+    components(schemas(
+        satpost_api_types::problem::Problem,
+        satpost_api_types::live::LineEnd,
+        satpost_api_types::live::Closing,
+        satpost_api_types::live::ServerFrame,
+        satpost_api_types::live::ClientFrame,
+    )),
     tags(
         (name = "clients", description = "Registration, key rotation, retirement"),
         (name = "addresses", description = "The watch list"),

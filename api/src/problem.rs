@@ -23,7 +23,7 @@ use crate::ports::ProofError;
 
 mod render;
 
-pub(crate) use render::{log_level, render, status};
+pub(crate) use render::{log_level, render, retry_after_secs, status};
 
 /// When a refused request may come again, where the server has no better idea.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(2);
@@ -181,6 +181,29 @@ impl ApiError {
             .with_detail("close a stream before opening another one")
             .with_limit(limits::EVENT_STREAMS_PER_CLIENT_MAX)
             .with_retry_after(limits::EVENT_HEARTBEAT)
+    }
+
+    /// As many mailboxes are read live as there is room for, or as many readers of this one linger.
+    pub(crate) fn too_many_readers(limit: usize) -> Self {
+        Self::new(ProblemCode::TooManyStreams)
+            .with_detail("fetch instead, or come again later")
+            .with_limit(limit)
+            .with_retry_after(limits::EVENT_HEARTBEAT)
+    }
+
+    /// The route speaks WebSocket.
+    pub(crate) fn upgrade_required(detail: impl fmt::Display) -> Self {
+        Self::new(ProblemCode::UpgradeRequired).with_detail(detail)
+    }
+
+    /// A credit that no client means.
+    pub(crate) fn credit(actual: u64) -> Self {
+        Self::new(ProblemCode::LimitExceeded)
+            .with_detail(format_args!(
+                "a credit is 1 to {}, got {actual}",
+                limits::SOCKET_CREDIT_MAX
+            ))
+            .with_limit(limits::SOCKET_CREDIT_MAX)
     }
 
     /// Too few exchanges agree.

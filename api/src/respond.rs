@@ -1,10 +1,12 @@
 //! Answers that are successes.
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use satpost_api_types::header::{IDEMPOTENT_REPLAYED, POSITION};
 use satpost_domain::Position;
 use serde::Serialize;
+
+use crate::form::Form;
 
 /// The answer to a command, with the position at which its effect is seen.
 pub(crate) fn done(status: StatusCode, position: Position) -> HttpResponseBuilder {
@@ -24,6 +26,19 @@ pub(crate) fn replayed(mut response: HttpResponseBuilder, repeated: bool) -> Htt
         response.insert_header((IDEMPOTENT_REPLAYED, "true"));
     }
     response
+}
+
+/// An answer in the form that the client likes better.
+pub(crate) fn in_form(
+    mut response: HttpResponseBuilder,
+    request: &HttpRequest,
+    body: &impl Serialize,
+) -> HttpResponse {
+    let form = Form::of_success(request.headers());
+    response
+        .insert_header((header::CONTENT_TYPE, form.media_type()))
+        .insert_header((header::VARY, "accept"))
+        .body(form.write(body))
 }
 
 /// The answer to a query.

@@ -5,6 +5,7 @@ pub(crate) mod addresses;
 pub(crate) mod balance;
 pub(crate) mod clients;
 pub(crate) mod events;
+pub(crate) mod live;
 pub(crate) mod messages;
 pub(crate) mod operator;
 pub(crate) mod prices;
@@ -75,6 +76,8 @@ operations! {
     GET "/v1/events" => events::listen;
     POST "/v1/queues/{recipient}/messages" => send_message::send_message;
     GET "/v1/messages" => messages::fetch_messages;
+    GET "/v1/messages/stream" => live::stream_messages;
+    GET "/v1/ws" => live::open_socket;
     POST "/v1/messages/ack" => messages::acknowledge_messages;
     GET "/v1/queue" => messages::get_queue;
     DELETE "/v1/queue" => messages::wipe_queue;

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::ApiConfig;
 use crate::esplora::EsploraState;
 use crate::events::EventStreams;
+use crate::live::LiveReaders;
 use crate::metrics::HttpMetrics;
 use crate::ports::ApiPorts;
 use crate::problem::ApiError;
@@ -30,6 +31,8 @@ pub struct ApiState {
     pub(crate) waiting_fetches: Semaphore,
     /// Room for event streams.
     pub(crate) event_streams: Arc<EventStreams>,
+    /// Who reads which mailbox live.
+    pub(crate) live_readers: Arc<LiveReaders>,
     /// Room for imports.
     pub(crate) imports: Arc<Semaphore>,
     /// The Esplora API, where the public listener serves it.
@@ -59,6 +62,7 @@ impl ApiState {
             metrics: HttpMetrics::register(&ports.registry)?,
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
             event_streams: Arc::new(EventStreams::new(config.event_streams_max)),
+            live_readers: Arc::new(LiveReaders::new(config.live.readers_max)),
             imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE_MAX)),
             esplora: None,
             stopping: watch::Sender::new(false),

@@ -374,3 +374,26 @@ pub const ESPLORA_BLOCK_BYTES_PER_BATCH_MAX: usize = 32 * 1024 * 1024;
 pub const ELECTRUM_CONNECTIONS_MAX: usize = 256;
 /// The longest line of the Electrum protocol, in bytes.
 pub const ELECTRUM_LINE_BYTES_MAX: usize = 64 * 1024;
+
+// Live delivery.
+
+/// How many mailboxes are read live at once, over a stream or a socket.
+pub const LIVE_READERS_MAX: usize = 16 * 1024;
+/// How many live readers of one mailbox are there at once: the newest, and earlier ones that have
+/// not been told yet that they are superseded.
+pub const LIVE_READERS_PER_MAILBOX_MAX: usize = 4;
+/// How many messages one look at a mailbox takes for a live reader.
+pub const LIVE_MESSAGES_PER_LOOK_MAX: usize = 16;
+/// How many body bytes one look takes; one message always fits.
+pub const LIVE_BYTES_PER_LOOK_MAX: usize = MESSAGE_BYTES_MAX;
+/// How many deliveries a socket may have outstanding: told, and not acknowledged.
+pub const SOCKET_CREDIT_MAX: usize = 256;
+/// The largest message a client may send over a socket, in bytes: [`PARK_MESSAGES_MAX`] ids with
+/// reasons take about a third of it.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// How often the server pings a socket.
+pub const SOCKET_PING: Duration = Duration::from_secs(30);
+/// How long a socket may say nothing, not even a pong, before it is closed.
+pub const SOCKET_SILENCE_MAX: Duration = Duration::from_secs(90);
+/// How long the server waits for its last words to be taken, and for the client's own close.
+pub const SOCKET_GOODBYE_MAX: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Who waits for something to arrive, and where: a message in a mailbox, a change in what a client
+//! Who waits for something to happen, and where: a change in a mailbox, a change in what a client
 //! watches.
 
 use std::collections::HashMap;

@@ -289,7 +289,7 @@ impl ReadModel {
             progress.applied += envelopes.len() as u64;
         });
         drop(writer);
-        self.arrivals.announce(&mailboxes_with_arrivals(envelopes));
+        self.arrivals.announce(&mailboxes_with_changes(envelopes));
         if !self.changes.is_empty() {
             self.changes.announce(&self.clients_with_changes(envelopes));
         }
@@ -344,8 +344,8 @@ impl ReadModel {
         matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
     }
 
-    /// The messages that arrive for `mailbox` from now on. Take it before looking into the queue,
-    /// then nothing is missed in between.
+    /// What changes from now on in the line of `mailbox`: messages that arrive, acknowledgements, its
+    /// end. Take it before looking into the queue, then nothing is missed in between.
     #[must_use]
     pub fn arrivals(&self, mailbox: &MessagingKey) -> Arrivals {
         self.arrivals.listen(*mailbox)
@@ -438,13 +438,17 @@ impl ReadModel {
     }
 }
 
-fn mailboxes_with_arrivals(envelopes: &[Envelope]) -> Vec<MessagingKey> {
+fn mailboxes_with_changes(envelopes: &[Envelope]) -> Vec<MessagingKey> {
     envelopes
         .iter()
         .filter(|envelope| {
             matches!(
                 envelope.event,
-                Event::Mailbox(MailboxEvent::MessageAccepted { .. })
+                Event::Mailbox(
+                    MailboxEvent::MessageAccepted { .. }
+                        | MailboxEvent::MessagesAcknowledged { .. }
+                        | MailboxEvent::MailboxClosed { .. }
+                )
             )
         })
         .filter_map(|envelope| mailbox_of(&envelope.stream))

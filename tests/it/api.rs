@@ -14,6 +14,7 @@ mod price;
 mod proofs;
 mod push;
 mod reachable;
+mod receive;
 mod service;
 mod signatures;
 mod spotbit;

@@ -4,8 +4,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use satpost_api_types::messages::{AcknowledgeMessagesRequest, AcknowledgeThrough, Delivery};
 use satpost_client::http::{FetchMessages, HttpClient, HttpOptions};
 use satpost_client::keys::{IdentitySecret, MessagingSecret};
@@ -76,7 +74,7 @@ impl Phone {
         let mut messages = page.map_or_else(Vec::new, |page| page.messages);
         let bodies = messages
             .iter()
-            .map(|delivery| STANDARD.decode(delivery.body.as_deref().unwrap()).unwrap())
+            .map(|delivery| delivery.body.as_deref().unwrap().to_vec())
             .collect();
         (bodies, messages.pop())
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use satpost_api::ports::{ApiPorts, BlockProofs, FEATURE_WATCHING, NoBlockProofs, ServiceStatus};
 use satpost_api::price_query::{NoPrices, PriceQuery};
-use satpost_api::{ApiConfig, ApiState, Listeners, RateLimits, run};
+use satpost_api::{ApiConfig, ApiState, Listeners, LiveConfig, RateLimits, run};
 use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
 use satpost_commands::ports::Clock;
@@ -68,6 +68,8 @@ pub struct ServerOptions {
     pub event_streams_max: usize,
     /// How long a reader may take nothing.
     pub reader_stall_max: Duration,
+    /// Who reads messages live.
+    pub live: LiveConfig,
     /// How many addresses one client may watch.
     pub watched_addresses_max: usize,
 }
@@ -83,6 +85,7 @@ impl Default for ServerOptions {
             proofs: Arc::new(NoBlockProofs),
             event_streams_max: EVENT_STREAMS_MAX,
             reader_stall_max: READER_STALL_MAX,
+            live: LiveConfig::default(),
             watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
         }
     }
@@ -176,6 +179,7 @@ impl HttpServer {
         config.workers = 1;
         config.event_streams_max = options.event_streams_max;
         config.reader_stall_max = options.reader_stall_max;
+        config.live = options.live;
         config.shutdown_timeout = Duration::from_secs(5);
         let state = Arc::new(ApiState::new(config, ports).expect("a fresh registry"));
         let listeners = Listeners {

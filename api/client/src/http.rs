@@ -7,6 +7,7 @@
 mod call;
 mod error;
 mod listen;
+mod message_stream;
 mod retry;
 mod routes;
 
@@ -21,6 +22,7 @@ use crate::system::{SystemClock, SystemEntropy};
 
 pub use error::{CallError, Refusal};
 pub use listen::Listening;
+pub use message_stream::{MessageEvent, MessageStream};
 pub use retry::{ATTEMPTS_MAX, RETRY_AFTER_MAX};
 pub use routes::FetchMessages;
 

@@ -4,8 +4,6 @@
 //! The chain is recomputed from the last verified message over (seq, id, digest); a server that
 //! leaves one out, or shows another past than before, cannot produce a chain that fits.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use satpost_api_types::messages::{Delivery, FetchMessagesResponse, SignedHead, head_bytes};
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::{ChainHash, Digest, parse_hex};
@@ -176,10 +174,7 @@ fn check_delivery(
             return Err(MailboxMismatch::Chain { seq });
         }
     }
-    let body = match &delivery.body {
-        Some(text) => Some(STANDARD.decode(text).map_err(|_| field("body"))?),
-        None => None,
-    };
+    let body = delivery.body.as_deref().map(<[u8]>::to_vec);
     if let Some(body) = &body
         && sha256(body) != digest
     {

@@ -13,6 +13,7 @@ mod pushing;
 mod receiving;
 mod registration;
 mod sending;
+mod streaming;
 mod watching;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use error::WalletError;
 pub use listening::{ChangeFeed, ProvenTransaction};
 pub use receiving::{Notice, ReceiveReport};
 pub use sending::SendOutcome;
+pub use streaming::MessageFeed;
 pub use watching::TransactionList;
 
 /// The server a wallet uses when none is named: one on this machine.

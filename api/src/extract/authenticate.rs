@@ -30,7 +30,7 @@ pub(super) async fn authenticate<S: Subject, B: Body>(
     payload: Payload,
 ) -> Result<Authenticated<S, B>, ApiError> {
     let state = state(request);
-    check_content_type::<B>(request)?;
+    let parse = check_content_type::<B>(request)?;
     let room = B::room(state)?;
     let body = read_body(request, payload, B::BYTES_MAX).await?;
     // A request that nobody signed is told so before anything else is asked of it.
@@ -65,7 +65,7 @@ pub(super) async fn authenticate<S: Subject, B: Body>(
     Ok(Authenticated {
         subject: S::take(state, keys)?,
         context,
-        body: B::parse(body)?,
+        body: parse(body)?,
         room,
     })
 }

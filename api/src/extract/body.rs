@@ -20,6 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::head;
+use crate::form::{self, Form};
 use crate::problem::ApiError;
 use crate::state::ApiState;
 
@@ -27,8 +28,10 @@ use crate::state::ApiState;
 pub(crate) trait Body: Sized + 'static {
     /// The largest body in bytes.
     const BYTES_MAX: usize;
-    /// The only content type; none where there is no body.
+    /// The content type; none where there is no body.
     const CONTENT_TYPE: Option<&'static str>;
+    /// A second content type, where there is one.
+    const ALSO: Option<&'static str> = None;
 
     /// Takes the room for a body, where there is little.
     ///
@@ -43,6 +46,14 @@ pub(crate) trait Body: Sized + 'static {
     /// # Errors
     /// When they do not have the shape.
     fn parse(bytes: Bytes) -> Result<Self, ApiError>;
+
+    /// Takes the bytes of the second content type.
+    ///
+    /// # Errors
+    /// When they do not have the shape.
+    fn parse_also(bytes: Bytes) -> Result<Self, ApiError> {
+        Self::parse(bytes)
+    }
 }
 
 /// No body.
@@ -68,6 +79,31 @@ impl<T: DeserializeOwned + 'static> Body for Json<T> {
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| ApiError::malformed(format_args!("the body does not parse: {error}")))
+    }
+}
+
+/// A JSON or CBOR body without unknown members.
+pub(crate) struct Coded<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> Coded<T> {
+    fn read(form: Form, bytes: &Bytes) -> Result<Self, ApiError> {
+        form.read(bytes)
+            .map(Self)
+            .map_err(|error| ApiError::malformed(format_args!("the body does not parse: {error}")))
+    }
+}
+
+impl<T: DeserializeOwned + 'static> Body for Coded<T> {
+    const BYTES_MAX: usize = JSON_BODY_BYTES_MAX;
+    const CONTENT_TYPE: Option<&'static str> = Some(form::JSON);
+    const ALSO: Option<&'static str> = Some(form::CBOR);
+
+    fn parse(bytes: Bytes) -> Result<Self, ApiError> {
+        Self::read(Form::Json, &bytes)
+    }
+
+    fn parse_also(bytes: Bytes) -> Result<Self, ApiError> {
+        Self::read(Form::Cbor, &bytes)
     }
 }
 
@@ -100,19 +136,28 @@ impl Body for Lines {
     }
 }
 
+/// How the body of a request is read.
+pub(super) type Parse<B> = fn(Bytes) -> Result<B, ApiError>;
+
 /// Refuses another content type than the route's, and every encoding: nothing is decompressed.
-pub(super) fn check_content_type<B: Body>(request: &HttpRequest) -> Result<(), ApiError> {
+pub(super) fn check_content_type<B: Body>(request: &HttpRequest) -> Result<Parse<B>, ApiError> {
     let Some(expected) = B::CONTENT_TYPE else {
-        return Ok(());
+        return Ok(B::parse);
     };
     let given = head::single(request, "content-type")?.unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case(expected)
-        || request.headers().contains_key(header::CONTENT_ENCODING)
-    {
-        return Err(ApiError::unsupported_media_type(expected));
+    let is_encoded = request.headers().contains_key(header::CONTENT_ENCODING);
+    let is = |name: &str| !is_encoded && essence.eq_ignore_ascii_case(name);
+    if is(expected) {
+        return Ok(B::parse);
     }
-    Ok(())
+    match B::ALSO {
+        Some(also) if is(also) => Ok(B::parse_also),
+        Some(also) => Err(ApiError::unsupported_media_type(&format!(
+            "{expected} or {also}"
+        ))),
+        None => Err(ApiError::unsupported_media_type(expected)),
+    }
 }
 
 /// Reads the whole body.

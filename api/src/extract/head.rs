@@ -6,7 +6,7 @@ use actix_web::http::header::HeaderName;
 use satpost_api_types::header::{IDEMPOTENCY_KEY, MIN_POSITION};
 use satpost_api_types::problem::ProblemCode;
 use satpost_commands::CommandContext;
-use satpost_domain::hash::tagged_16;
+use satpost_domain::hash::{sha256, tagged_16};
 use satpost_domain::ids::{Digest, parse_hex};
 use satpost_domain::{CommandId, Position, RequestDigest};
 
@@ -71,15 +71,19 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<(&str, [u8
     }
     let text = single(request, IDEMPOTENCY_KEY)?
         .ok_or_else(|| ApiError::new(ProblemCode::IdempotencyKeyMissing))?;
-    let bytes = match text.len() {
-        32 => parse_hex(text).ok(),
-        36 => uuid::Uuid::try_parse(text).ok().map(uuid::Uuid::into_bytes),
-        _ => None,
-    };
-    let bytes = bytes.ok_or_else(|| {
+    let bytes = command_key(text).ok_or_else(|| {
         ApiError::malformed("an Idempotency-Key is a UUID with dashes or 32 hexadecimal characters")
     })?;
     Ok(Some((text, bytes)))
+}
+
+/// The name of a command: a UUID or 32 hexadecimal characters.
+fn command_key(text: &str) -> Option<[u8; 16]> {
+    match text.len() {
+        32 => parse_hex(text).ok(),
+        36 => uuid::Uuid::try_parse(text).ok().map(uuid::Uuid::into_bytes),
+        _ => None,
+    }
 }
 
 /// The position a reader wants to see.
@@ -106,10 +110,30 @@ pub(super) fn command_context(
         parts.extend_from_slice(&(part.len() as u64).to_be_bytes());
         parts.extend_from_slice(part.as_bytes());
     }
+    Ok(context(subject, key, &parts, body_digest))
+}
+
+/// Which command a frame of a socket is. `what` is its kind, `body` what it asks for.
+///
+/// # Errors
+/// `malformed` when `id` is neither a UUID nor 32 hexadecimal characters.
+pub(crate) fn frame_context(
+    subject: &[u8; 32],
+    id: &str,
+    what: &str,
+    body: &[u8],
+) -> Result<CommandContext, ApiError> {
+    let key = command_key(id).ok_or_else(|| {
+        ApiError::malformed("an id is a UUID with dashes or 32 hexadecimal characters")
+    })?;
+    Ok(context(subject, key, what.as_bytes(), &sha256(body)))
+}
+
+fn context(subject: &[u8; 32], key: [u8; 16], what: &[u8], body: &Digest) -> CommandContext {
     let command_id = tagged_16("satpost/command-id/1", &[subject, &key]);
-    let digest = tagged_16("satpost/request/1", &[&parts, body_digest.as_bytes()]);
-    Ok(CommandContext {
+    let digest = tagged_16("satpost/request/1", &[what, body.as_bytes()]);
+    CommandContext {
         command_id: CommandId::new(command_id),
         request_digest: RequestDigest::new(digest),
-    })
+    }
 }

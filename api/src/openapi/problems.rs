@@ -122,7 +122,12 @@ fn own(operation: &str) -> &'static [Code] {
         "get_client" | "list_transactions" | "fetch_messages" | "get_queue" | "wipe_queue" => {
             &[Code::NotRegistered]
         }
-        "listen" => &[Code::NotRegistered, Code::TooManyStreams],
+        "listen" | "stream_messages" => &[Code::NotRegistered, Code::TooManyStreams],
+        "open_socket" => &[
+            Code::NotRegistered,
+            Code::TooManyStreams,
+            Code::UpgradeRequired,
+        ],
         "get_transaction_proof" => &[
             Code::NotRegistered,
             Code::UnknownTransaction,
@@ -191,7 +196,8 @@ fn response(status: u16, codes: &[&str]) -> utoipa::openapi::Response {
         .build();
     let mut response = ResponseBuilder::new()
         .description(format!("`{}`", codes.join("`, `")))
-        .content("application/problem+json", problem);
+        .content("application/problem+json", problem.clone())
+        .content("application/cbor", problem);
     if matches!(status, 409 | 429 | 503) {
         let seconds = HeaderBuilder::new()
             .description(Some("Seconds after which a repeat makes sense"))

@@ -6,17 +6,22 @@ use satpost_api_types::problem::{Problem, ProblemCode};
 use tracing::Level;
 
 use super::ApiError;
-
-/// The media type of problems (RFC 9457, section 6.1).
-const PROBLEM_JSON: &str = "application/problem+json";
+use crate::form::Form;
 
 /// The status of a code.
 pub(crate) fn status(code: ProblemCode) -> StatusCode {
     StatusCode::from_u16(code.status()).expect("every problem code has a status of three digits")
 }
 
+/// How long to wait before a repeat, in whole seconds. Rounded up: a client that comes back at that
+/// second finds room.
+pub(crate) fn retry_after_secs(error: &ApiError) -> Option<u64> {
+    let after = error.retry_after?;
+    Some((after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1))
+}
+
 /// The answer to a request that failed. Says nothing about the cause of a 5xx.
-pub(crate) fn render(error: &ApiError, request_id: &str) -> HttpResponse {
+pub(crate) fn render(error: &ApiError, request_id: &str, form: Form) -> HttpResponse {
     let code = error.code;
     let body = Problem {
         problem_type: format!("urn:satpost:problem:{}", code.as_str()),
@@ -29,20 +34,23 @@ pub(crate) fn render(error: &ApiError, request_id: &str) -> HttpResponse {
         limit: error.limit,
     };
     let mut response = HttpResponse::build(status(code));
-    if let Some(after) = error.retry_after {
-        // Rounded up: a client that comes back at that second finds room.
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        response.insert_header((header::RETRY_AFTER, seconds.max(1)));
+    if let Some(seconds) = retry_after_secs(error) {
+        response.insert_header((header::RETRY_AFTER, seconds));
     }
     if let Some(allow) = &error.allow {
         response.insert_header((header::ALLOW, allow.as_ref()));
+    }
+    if code == ProblemCode::UpgradeRequired {
+        // RFC 9110, section 15.5.22.
+        response.insert_header((header::UPGRADE, "websocket"));
+        response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
     }
     if error.close {
         response.force_close();
     }
     response
-        .insert_header((header::CONTENT_TYPE, PROBLEM_JSON))
-        .body(serde_json::to_vec(&body).expect("a problem is text and numbers"))
+        .insert_header((header::CONTENT_TYPE, form.problem_type()))
+        .body(form.write(&body))
 }
 
 /// How loud the server speaks of it: what an operator must repair is an error, what passes by
@@ -87,6 +95,7 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         | Code::TooLarge
         | Code::UnsupportedMediaType
         | Code::HeadTooLarge
+        | Code::UpgradeRequired
         | Code::IdempotencyMismatch
         | Code::NotPadded
         | Code::TtlOutOfBounds
@@ -96,5 +105,27 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         | Code::InvalidPushTarget
         | Code::PushKindUnavailable
         | Code::LimitExceeded => Level::DEBUG,
+    }
+}
+
+impl ApiError {
+    /// Says in the log that `what` happened, where no request is answered with this error.
+    pub(crate) fn log(&self, what: &str) {
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    $level,
+                    problem.code = self.code.as_str(),
+                    problem.cause = self.cause.as_deref(),
+                    "{what}"
+                )
+            };
+        }
+        match log_level(self.code) {
+            Level::ERROR => line!(Level::ERROR),
+            Level::WARN => line!(Level::WARN),
+            Level::INFO => line!(Level::INFO),
+            _ => line!(Level::DEBUG),
+        }
     }
 }

@@ -8,9 +8,12 @@ use satpost_commands::ports::LogError;
 use satpost_domain::mailbox::MailboxError;
 
 use super::{ApiError, delivery_refusal, render};
+use crate::form::Form;
 
 async fn problem(error: &ApiError) -> (Problem, String) {
-    let body = to_bytes(render(error, "r-1").into_body()).await.unwrap();
+    let body = to_bytes(render(error, "r-1", Form::Json).into_body())
+        .await
+        .unwrap();
     let text = String::from_utf8(body.to_vec()).unwrap();
     (serde_json::from_str(&text).unwrap(), text)
 }
@@ -64,7 +67,7 @@ fn tells_a_sender_less_than_an_owner_about_a_closed_mailbox() {
 #[test]
 fn rounds_retry_after_up() {
     let wait = std::time::Duration::from_millis(1_001);
-    let response = render(&ApiError::rate_limited(wait), "r-1");
+    let response = render(&ApiError::rate_limited(wait), "r-1", Form::Json);
     assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "2");
 }
 

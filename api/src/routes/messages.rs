@@ -4,26 +4,24 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use satpost_api_types::messages::{
-    AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, FetchMessagesResponse, ParkedMessage,
-    QueueResponse,
+    AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, FetchMessagesResponse, QueueResponse,
 };
 use satpost_api_types::problem::ProblemCode;
-use satpost_commands::acknowledge_messages::{self as acknowledge, Acknowledgement};
-use satpost_commands::{park_messages as park, wipe_queue as wipe};
+use satpost_commands::wipe_queue as wipe;
 use satpost_domain::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX};
-use satpost_domain::mailbox::ParkReason;
-use satpost_domain::{MessageId, MessagingKey, Position};
 
-use crate::extract::{Command, Json, OwnMailbox, Query, State};
+use crate::acknowledge::settle;
+use crate::extract::{Coded, Command, OwnMailbox, Query, State};
 use crate::fetch::{self, FetchMessagesParameters, Fetched};
 use crate::problem::ApiError;
-use crate::respond::{done, done_without_content, found};
+use crate::respond::{done, done_without_content, in_form};
 
 /// Fetches the messages that wait, in order.
 ///
 /// Signed by the messaging key. With `Prefer: wait=N` (at most 30 seconds) an empty queue is
 /// answered when a message comes, or with 204 when none came in time. Delivery is at least once
-/// until the acknowledgement; the order is that of `seq`.
+/// until the acknowledgement; the order is that of `seq`. With `Accept: application/cbor` the answer
+/// has the same members in CBOR, and bodies are byte strings.
 #[utoipa::path(
     get, path = "/v1/messages", tag = "messages", security(("signature" = [])),
     params(
@@ -31,7 +29,7 @@ use crate::respond::{done, done_without_content, found};
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a message (RFC 7240)"),
     ),
     responses(
-        (status = 200, description = "What waits", body = FetchMessagesResponse),
+        (status = 200, description = "What waits", content((FetchMessagesResponse = "application/json"), (FetchMessagesResponse = "application/cbor"))),
         (status = 204, description = "Nothing came while waiting"),
     )
 )]
@@ -40,10 +38,10 @@ pub(crate) async fn fetch_messages(
     request: HttpRequest,
     query: Query<OwnMailbox, FetchMessagesParameters>,
 ) -> Result<HttpResponse, ApiError> {
-    note_fetch(&state, &query.subject.0);
+    fetch::note_fetch(&state, &query.subject.0);
     let wait = fetch::preferred_wait(&request);
     let mut answer = match fetch::fetch(&state, query.subject.0, &query.parameters, wait).await? {
-        Fetched::Page(page) => found(page),
+        Fetched::Page(page) => in_form(HttpResponse::Ok(), &request, &page),
         Fetched::NothingCame => HttpResponse::NoContent().finish(),
     };
     if let Some(wait) = wait {
@@ -52,69 +50,29 @@ pub(crate) async fn fetch_messages(
     Ok(answer)
 }
 
-/// The phone is awake: it need not count as woken any longer.
-fn note_fetch(state: &State, mailbox: &MessagingKey) {
-    if state.read_model.wakes().is_empty() {
-        return;
-    }
-    let owner = state.read_model.client_directory().owner(mailbox);
-    if let Some(client) = owner {
-        state.read_model.wakes().fetched(&client, state.clock.now());
-    }
-}
-
 /// Says what became of messages: stored, set aside, or done with.
 ///
 /// Signed by the messaging key. Stored messages are forgotten by the server: acknowledge only what
 /// the app has on its own disk. A repeat is harmless.
 #[utoipa::path(
     post, path = "/v1/messages/ack", tag = "messages", security(("signature" = [])),
-    request_body = AcknowledgeMessagesRequest,
-    responses((status = 200, description = "It is recorded", body = AcknowledgeMessagesResponse))
+    request_body(content((AcknowledgeMessagesRequest = "application/json"), (AcknowledgeMessagesRequest = "application/cbor"))),
+    responses((status = 200, description = "It is recorded", content((AcknowledgeMessagesResponse = "application/json"), (AcknowledgeMessagesResponse = "application/cbor"))))
 )]
 pub(crate) async fn acknowledge_messages(
     state: State,
-    command: Command<OwnMailbox, Json<AcknowledgeMessagesRequest>>,
+    request: HttpRequest,
+    command: Command<OwnMailbox, Coded<AcknowledgeMessagesRequest>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (handler, context) = (&state.handler, command.context);
-    let mailbox = command.subject.0;
-    let acknowledgement = match command.body.0 {
-        AcknowledgeMessagesRequest::Park(body) => {
-            let messages = body.park.iter().map(parked).collect::<Result<_, _>>()?;
-            let position = park::park_messages(handler, context, mailbox, messages).await?;
-            return Ok(acknowledged(0, position));
-        }
-        AcknowledgeMessagesRequest::Through(body) => Acknowledgement::Through {
-            seq: body.through,
-            chain: body.chain.parse().map_err(ApiError::malformed)?,
-        },
-        AcknowledgeMessagesRequest::Parked(body) => {
-            let ids = body.parked.iter().map(|id| message_id(id));
-            Acknowledgement::Parked(ids.collect::<Result<_, _>>()?)
-        }
-    };
-    let done =
-        acknowledge::acknowledge_messages(handler, context, mailbox, acknowledgement).await?;
-    Ok(acknowledged(done.deleted, done.position))
-}
-
-fn acknowledged(deleted: u64, position: Position) -> HttpResponse {
-    done(StatusCode::OK, position).json(AcknowledgeMessagesResponse { deleted })
-}
-
-fn message_id(text: &str) -> Result<MessageId, ApiError> {
-    text.parse()
-        .map_err(|error| ApiError::malformed(format_args!("a message id has {error}")))
-}
-
-fn parked(message: &ParkedMessage) -> Result<(MessageId, ParkReason), ApiError> {
-    let reason = match message.reason.as_str() {
-        "decrypt" => ParkReason::Decrypt,
-        "format" => ParkReason::Format,
-        "other" => ParkReason::Other,
-        _ => return Err(ApiError::malformed("a reason is decrypt, format or other")),
-    };
-    Ok((message_id(&message.id)?, reason))
+    let (mailbox, body) = (command.subject.0, command.body.0);
+    let settled = settle(&state.handler, command.context, mailbox, body).await?;
+    let answer = done(StatusCode::OK, settled.position);
+    let deleted = settled.deleted;
+    Ok(in_form(
+        answer,
+        &request,
+        &AcknowledgeMessagesResponse { deleted },
+    ))
 }
 
 /// Tells a recipient about its own queue.
@@ -122,17 +80,18 @@ fn parked(message: &ParkedMessage) -> Result<(MessageId, ParkReason), ApiError> 
 /// Signed by the messaging key.
 #[utoipa::path(
     get, path = "/v1/queue", tag = "messages", security(("signature" = [])),
-    responses((status = 200, description = "Depth, bytes, age and bounds", body = QueueResponse))
+    responses((status = 200, description = "Depth, bytes, age and bounds", content((QueueResponse = "application/json"), (QueueResponse = "application/cbor"))))
 )]
 pub(crate) async fn get_queue(
     state: State,
+    request: HttpRequest,
     query: Query<OwnMailbox>,
 ) -> Result<HttpResponse, ApiError> {
     let queues = state.read_model.mailbox_queue();
     let summary = queues
         .summary(&query.subject.0)
         .ok_or_else(|| ApiError::new(ProblemCode::NotRegistered))?;
-    Ok(found(QueueResponse {
+    let queue = QueueResponse {
         messages: summary.messages,
         bytes: summary.bytes,
         parked: summary.parked,
@@ -140,7 +99,8 @@ pub(crate) async fn get_queue(
         acknowledged: summary.acknowledged,
         messages_max: MAILBOX_MESSAGES_MAX,
         bytes_max: MAILBOX_BYTES_MAX,
-    }))
+    };
+    Ok(in_form(HttpResponse::Ok(), &request, &queue))
 }
 
 /// Lets go of every message in the queue; tombstones stay.

@@ -191,6 +191,15 @@ fn limits_response(watched_addresses_max: usize) -> LimitsResponse {
         esplora_block_bytes_per_batch_max: limits::ESPLORA_BLOCK_BYTES_PER_BATCH_MAX as u64,
         electrum_connections_max: limits::ELECTRUM_CONNECTIONS_MAX as u64,
         electrum_line_bytes_max: limits::ELECTRUM_LINE_BYTES_MAX as u64,
+        live_readers_max: limits::LIVE_READERS_MAX as u64,
+        live_readers_per_mailbox_max: limits::LIVE_READERS_PER_MAILBOX_MAX as u64,
+        live_messages_per_look_max: limits::LIVE_MESSAGES_PER_LOOK_MAX as u64,
+        live_bytes_per_look_max: limits::LIVE_BYTES_PER_LOOK_MAX as u64,
+        socket_credit_max: limits::SOCKET_CREDIT_MAX as u64,
+        socket_message_bytes_max: limits::SOCKET_MESSAGE_BYTES_MAX as u64,
+        socket_ping_ms: milliseconds(limits::SOCKET_PING),
+        socket_silence_max_ms: milliseconds(limits::SOCKET_SILENCE_MAX),
+        socket_goodbye_max_ms: milliseconds(limits::SOCKET_GOODBYE_MAX),
     }
 }
 

@@ -6,6 +6,7 @@
 //! # Layout
 //! - [`clients`], [`addresses`], [`balance`], [`transactions`], [`messages`], [`prices`], [`push`],
 //!   [`service`]: the shapes.
+//! - [`live`]: what streams and sockets of a mailbox carry; [`message_body`]: sealed bytes in both forms.
 //! - [`problem`]: RFC 9457 problems and the closed list of codes.
 //! - [`signature`]: the RFC 9421 profile both sides build the same signature base from.
 //! - [`esplora`]: the shapes of the Esplora API, which are not ours and have their own rules.
@@ -16,6 +17,8 @@ pub mod balance;
 pub mod clients;
 pub mod esplora;
 pub mod header;
+pub mod live;
+pub mod message_body;
 pub mod messages;
 pub mod prices;
 pub mod problem;

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::message_body::MessageBody;
+
 /// A message is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SendMessageResponse {
@@ -52,9 +54,10 @@ pub struct Delivery {
     pub accepted_at: u64,
     /// When it stops waiting.
     pub expires_at: u64,
-    /// The body, base64; absent when it is gone.
+    /// The body: base64 in JSON, a byte string in CBOR; absent when it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub body: Option<MessageBody>,
     /// Why the body is gone: `expired` or `wiped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gone: Option<String>,

@@ -122,6 +122,8 @@ problem_codes! {
     TooLarge = "too-large", 413, "The body is too large";
     /// The content type is not the one the route takes.
     UnsupportedMediaType = "unsupported-media-type", 415, "The content type is not supported here";
+    /// The route speaks WebSocket, and the request does not ask for it as it must.
+    UpgradeRequired = "upgrade-required", 426, "This route speaks WebSocket";
     /// The request line and headers are too large.
     HeadTooLarge = "head-too-large", 431, "The request line and headers are too large";
     /// The idempotency key was used for another request.
@@ -144,8 +146,8 @@ problem_codes! {
     LimitExceeded = "limit-exceeded", 422, "A limit would be exceeded";
     /// Too many requests.
     RateLimited = "rate-limited", 429, "Too many requests";
-    /// The client has as many event streams open as it may.
-    TooManyStreams = "too-many-streams", 429, "Too many event streams are open";
+    /// The client, the mailbox or the server has as many streams and sockets open as it may.
+    TooManyStreams = "too-many-streams", 429, "Too many streams are open";
     /// A defect of the server.
     Internal = "internal", 500, "The server failed";
     /// The log takes nothing now; nothing was changed, or a repeat is safe.

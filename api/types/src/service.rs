@@ -390,6 +390,25 @@ pub struct LimitsResponse {
     pub electrum_connections_max: u64,
     /// The longest line of the Electrum protocol, in bytes.
     pub electrum_line_bytes_max: u64,
+    /// How many mailboxes are read live at once, over a stream or a socket.
+    pub live_readers_max: u64,
+    /// How many live readers of one mailbox are there at once: the newest, and earlier ones that
+    /// have not been told yet that they are superseded.
+    pub live_readers_per_mailbox_max: u64,
+    /// How many messages one look at a mailbox takes for a live reader.
+    pub live_messages_per_look_max: u64,
+    /// How many body bytes one look takes; one message always fits.
+    pub live_bytes_per_look_max: u64,
+    /// How many deliveries a socket may have outstanding: told, and not acknowledged.
+    pub socket_credit_max: u64,
+    /// The largest message a client may send over a socket, in bytes.
+    pub socket_message_bytes_max: u64,
+    /// How often the server pings a socket.
+    pub socket_ping_ms: u64,
+    /// How long a socket may say nothing, not even a pong, before it is closed.
+    pub socket_silence_max_ms: u64,
+    /// How long the server waits for its last words to be taken, and for the client's own close.
+    pub socket_goodbye_max_ms: u64,
 }
 
 /// `GET /operator/projections`, on the operator's listener only.

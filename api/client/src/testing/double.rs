@@ -296,7 +296,7 @@ impl World {
             digest: digest.to_string(),
             accepted_at: self.now,
             expires_at: self.now + 1,
-            body: Some(STANDARD.encode(body)),
+            body: Some(body.to_vec().into()),
             gone: None,
             parked: None,
         });

@@ -88,7 +88,7 @@ impl Wallet {
     async fn connect(&self, feed: &mut ChangeFeed) -> Result<bool, WalletError> {
         if feed.idle_connections > 0 {
             let dice = u32::from_be_bytes(draw(self.options.http.entropy.as_ref()));
-            tokio::time::sleep(wait(feed.idle_connections, dice)).await;
+            tokio::time::sleep(reconnect_wait(feed.idle_connections, dice)).await;
         }
         feed.idle_connections = feed.idle_connections.saturating_add(1);
         let opened = feed.http.listen(&self.identity, feed.cursor.as_deref());
@@ -136,7 +136,7 @@ impl ChangeFeed {
 
 /// How long to wait before connection `idle` + 1: half of it fixed and half random, so that clients
 /// that lost the same server do not come back together.
-fn wait(idle: u32, dice: u32) -> Duration {
+pub(super) fn reconnect_wait(idle: u32, dice: u32) -> Duration {
     let full = EVENT_RETRY
         .saturating_mul(2_u32.saturating_pow(idle - 1))
         .min(RECONNECT_MAX);
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn waits_longer_after_every_connection_that_gave_nothing() {
-        assert_eq!(wait(1, 0), EVENT_RETRY / 2);
-        assert_eq!(wait(1, u32::MAX), EVENT_RETRY);
-        assert_eq!(wait(3, u32::MAX), EVENT_RETRY * 4);
-        assert_eq!(wait(u32::MAX, u32::MAX), RECONNECT_MAX);
+        assert_eq!(reconnect_wait(1, 0), EVENT_RETRY / 2);
+        assert_eq!(reconnect_wait(1, u32::MAX), EVENT_RETRY);
+        assert_eq!(reconnect_wait(3, u32::MAX), EVENT_RETRY * 4);
+        assert_eq!(reconnect_wait(u32::MAX, u32::MAX), RECONNECT_MAX);
     }
 }

@@ -122,7 +122,7 @@ impl Wallet {
     }
 
     /// The generations of the mailboxes that are read, the current one last.
-    fn generations(&self) -> Vec<u32> {
+    pub(super) fn generations(&self) -> Vec<u32> {
         let current = self.state.generation;
         let mut generations: Vec<_> = self
             .state
@@ -135,7 +135,7 @@ impl Wallet {
     }
 
     /// Reads one mailbox to its end.
-    async fn drain(
+    pub(super) async fn drain(
         &mut self,
         generation: u32,
         mut wait: Duration,
@@ -207,29 +207,43 @@ impl Wallet {
             wait,
             ..FetchMessages::default()
         };
-        let Some(mut answer) = http.fetch_messages(&secret, fetch).await? else {
+        let Some(answer) = http.fetch_messages(&secret, fetch).await? else {
             return Ok(None);
         };
+        let more = answer.more;
+        let messages = self.verified(generation, known, answer).await?;
+        Ok(Some((messages, more)))
+    }
+
+    /// The messages of a page, checked against what was verified before.
+    pub(super) async fn verified(
+        &self,
+        generation: u32,
+        known: Option<VerifiedHead>,
+        mut answer: FetchMessagesResponse,
+    ) -> Result<Vec<VerifiedMessage>, WalletError> {
+        let secret = self.messaging(generation);
         if has_holes(known, &answer) {
             let parked = FetchMessages {
                 parked: true,
                 ..FetchMessages::default()
             };
+            let http = self.http()?;
             if let Some(parked) = http.fetch_messages(&secret, parked).await? {
                 fill_holes(known, &mut answer, parked);
             }
         }
         let server_key = self.server_key()?;
-        check_mailbox(&secret.public(), &server_key, known, &answer)
-            .map(|messages| Some((messages, answer.more)))
-            .map_err(|mismatch| WalletError::Mailbox {
+        check_mailbox(&secret.public(), &server_key, known, &answer).map_err(|mismatch| {
+            WalletError::Mailbox {
                 generation,
                 mismatch,
-            })
+            }
+        })
     }
 
     /// Opens messages and makes them durable, together with how far the mailbox was read.
-    fn take_in(
+    pub(super) fn take_in(
         &mut self,
         generation: u32,
         messages: &[VerifiedMessage],
@@ -265,7 +279,7 @@ impl Wallet {
     }
 
     /// Parks what could not be opened and acknowledges what is stored.
-    async fn settle(
+    pub(super) async fn settle(
         &mut self,
         generation: u32,
         report: &mut ReceiveReport,
@@ -340,7 +354,7 @@ impl Wallet {
         Ok(())
     }
 
-    fn stored(&self, generation: u32) -> Option<VerifiedHead> {
+    pub(super) fn stored(&self, generation: u32) -> Option<VerifiedHead> {
         self.state
             .mailboxes
             .iter()
@@ -366,7 +380,7 @@ impl Wallet {
 }
 
 impl ReceiveReport {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.notices.is_empty()
     }
 }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use satpost_api_types::messages::{
     AcknowledgeMessagesRequest, AcknowledgeThrough, Delivery, FetchMessagesResponse,
 };
@@ -167,17 +165,14 @@ impl Recipient {
     }
 
     fn open(&mut self, delivery: &Delivery) -> Tag {
-        let body = delivery
-            .body
-            .as_deref()
-            .and_then(|text| STANDARD.decode(text).ok());
+        let body = delivery.body.as_deref();
         let Some(body) = body.filter(|body| body.len() >= 16) else {
             self.fault(&format!("message {} has no body", delivery.seq));
             return (usize::MAX, 0);
         };
         let id = delivery.id.parse().expect("a message id");
         let before = self.chains.get(&(delivery.seq - 1)).copied();
-        let chain = before.map(|before| extend_chain(before, delivery.seq, id, sha256(&body)));
+        let chain = before.map(|before| extend_chain(before, delivery.seq, id, sha256(body)));
         if chain.map(|chain| chain.to_string()).as_ref() != Some(&delivery.chain) {
             self.fault(&format!("the chain breaks at message {}", delivery.seq));
         }
