@@ -281,6 +281,10 @@ impl Coins {
                 let coins = self.scripts.entry(*script_hash).or_default();
                 coins.add(*outpoint, *value_sat, origin);
             }
+            HistoryEvent::CoinGone {
+                script_hash,
+                outpoint,
+            } => self.change(*script_hash, |coins| coins.lose(outpoint)),
             HistoryEvent::TransactionAmended {
                 txid,
                 touch,
@@ -312,7 +316,7 @@ const fn is_mature(origin: Origin, spendable_at: u32) -> bool {
 
 impl Projection for Coins {
     const NAME: &'static str = "coins";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn apply(&mut self, envelope: &Envelope) {
         if let Event::Chain(event) = &envelope.event {

@@ -4,7 +4,7 @@
 //! - [`projection`]: the shape every projection has; [`source`]: where its events come from.
 //! - [`client_directory`], [`mailbox_queue`], [`watched_scripts`], [`transaction_status`],
 //!   [`coins`], [`push_outbox`]: the projections. Each can be rebuilt alone.
-//! - [`script_table`]: what watched scripts are kept in.
+//! - [`script_table`]: what watched scripts are kept in; `id_list`: what is known by ids that count.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
 //! - [`arrivals`]: who waits for a message, or for a change of a transaction; [`wake_board`]: whose
 //!   phone was woken and has not fetched.
@@ -13,8 +13,8 @@
 pub mod arrivals;
 pub mod client_directory;
 pub mod coins;
+mod id_list;
 pub mod mailbox_queue;
-mod per_client;
 pub mod projection;
 pub mod push_outbox;
 pub mod read_model;

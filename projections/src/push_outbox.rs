@@ -23,7 +23,6 @@ use satpost_domain::{
     ClientId, Envelope, Event, MessagingKey, PushTargetId, Sealed, StreamId, WatchId,
 };
 
-use crate::per_client::PerClient;
 use crate::projection::{Projection, SnapshotError};
 use crate::stream_owner::{client_of, mailbox_of};
 
@@ -31,8 +30,10 @@ mod accounts;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod watchers;
 
 use accounts::{Accounts, Stage, Target, Waiting};
+use watchers::Watchers;
 
 /// What one client's phone is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +79,8 @@ pub struct PushOutbox {
     triggers: u64,
     /// Whose messages trigger whom; open mailboxes of clients that are not retired.
     mailboxes: HashMap<MessagingKey, ClientId>,
-    /// Who watches a script, each with the last trigger it was for them; 0 when there was none.
-    watchers: HashMap<ScriptHash, PerClient<u64>>,
+    /// Who watches which scripts, and the last trigger that each was for them.
+    watchers: Watchers,
     accounts: Accounts,
 }
 
@@ -127,6 +128,12 @@ impl PushOutbox {
     pub fn active_target(&self, client: &ClientId) -> Option<(PushTargetId, PushRegistration)> {
         let (id, registration) = self.accounts.active(client)?;
         Some((id, registration.clone()))
+    }
+
+    /// How many bytes of memory it holds on to for who watches what.
+    #[must_use]
+    pub fn watchers_memory_bytes(&self) -> usize {
+        self.watchers.memory_bytes()
     }
 
     /// How many clients are owed a push.
@@ -233,86 +240,44 @@ impl PushOutbox {
         }
     }
 
-    fn watch(&mut self, client: ClientId, id: WatchId, script: ScriptHash) {
-        self.watchers
-            .entry(script)
-            .and_modify(|watchers| watchers.insert(client, 0))
-            .or_insert(PerClient::One(client, 0));
-        self.accounts.change(client, |account| {
-            account.watches.insert(id, script);
-        });
-    }
-
     fn unwatch(&mut self, client: ClientId, id: WatchId) {
-        let Some(script) = self
-            .accounts
-            .get(&client)
-            .and_then(|account| account.watches.get(&id))
-            .copied()
-        else {
+        let trigger = self.watchers.unwatch(&client, id);
+        let Some(trigger) = trigger.filter(|trigger| *trigger > 0) else {
             return;
         };
-        let trigger = self.forget_watcher(&client, &script);
         let watchers = &self.watchers;
         self.accounts.change(client, |account| {
-            account.watches.remove(&id);
             // Only when the script was the last trigger does another one take its place.
-            if trigger > 0 && trigger == account.transaction_trigger {
-                account.transaction_trigger = account
-                    .watches
-                    .values()
-                    .filter_map(|script| watchers.get(script)?.get(&client).copied())
-                    .max()
-                    .unwrap_or(0);
+            if trigger == account.transaction_trigger {
+                account.transaction_trigger = watchers.last_trigger(&client);
             }
         });
-    }
-
-    /// Takes `client` from the watchers of `script` and gives back the last trigger it was for it.
-    fn forget_watcher(&mut self, client: &ClientId, script: &ScriptHash) -> u64 {
-        let Some(watchers) = self.watchers.get_mut(script) else {
-            return 0;
-        };
-        match watchers.remove(client) {
-            Some((trigger, true)) => trigger,
-            Some((trigger, false)) => {
-                self.watchers.remove(script);
-                trigger
-            }
-            None => 0,
-        }
     }
 
     /// A transaction that touches `script` changed.
     fn touch(&mut self, script: &ScriptHash) {
         self.triggers += 1;
-        let Some(watchers) = self.watchers.get_mut(script) else {
-            return;
-        };
-        for (client, trigger) in watchers.iter_mut() {
-            *trigger = self.triggers;
-            self.accounts.change(*client, |account| {
+        for client in self.watchers.touch(script.into(), self.triggers) {
+            self.accounts.change(client, |account| {
                 account.transaction_trigger = self.triggers;
             });
         }
     }
 
     fn retire(&mut self, client: ClientId) {
+        self.watchers.forget(&client);
         let Some(account) = self.accounts.remove(&client) else {
             return;
         };
         for mailbox in account.mailboxes.keys() {
             self.mailboxes.remove(mailbox);
         }
-        for script in account.watches.values() {
-            self.forget_watcher(&client, script);
-        }
     }
 }
 
 impl Projection for PushOutbox {
     const NAME: &'static str = "push_outbox";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn apply(&mut self, envelope: &Envelope) {
         self.accounts.lapse_codes(envelope.metadata.recorded_at);
@@ -332,7 +297,7 @@ impl Projection for PushOutbox {
                         id,
                         target: Sealed::Present(target),
                         ..
-                    } => self.watch(client, *id, target.hash()),
+                    } => self.watchers.watch(client, *id, (&target.hash()).into(), 0),
                     WatchlistEvent::AddressWatched {
                         target: Sealed::Erased,
                         ..

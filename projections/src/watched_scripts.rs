@@ -44,8 +44,8 @@ pub struct HistoryWish {
     pub script: ScriptHash,
     /// From when on.
     pub birthday: Birthday,
-    /// The height of the tip when the watch began: every later block was looked at, this one and
-    /// those before it were not. Nothing when the chain was not followed yet.
+    /// The lowest height of the tip since the watch began: every later block was looked at, this one
+    /// and those before it were not. Nothing when the chain was not followed yet.
     pub watched_at_height: Option<u32>,
 }
 
@@ -119,8 +119,8 @@ impl WatchedScripts {
         Some(self.lists.get(owner).options(owner.number))
     }
 
-    /// From when on `client` wants the history of a script, and the height of the tip when it began
-    /// to watch it; nothing when it wants none.
+    /// From when on `client` wants the history of a script, and the lowest height of the tip since it
+    /// began to watch it; nothing when it wants none.
     #[must_use]
     pub fn birthday(
         &self,
@@ -312,6 +312,13 @@ impl WatchedScripts {
         }
     }
 
+    fn move_tip(&mut self, height: u32) {
+        if self.tip_height.is_some_and(|before| height < before) {
+            self.lists.lower(height);
+        }
+        self.tip_height = Some(height);
+    }
+
     fn apply_watchlist(&mut self, client: ClientId, event: &WatchlistEvent) {
         match *event {
             WatchlistEvent::AddressWatched {
@@ -352,7 +359,7 @@ fn place_of_target(target: &WatchTarget) -> (bool, ScriptBytes) {
 
 impl Projection for WatchedScripts {
     const NAME: &'static str = "watched_scripts";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn apply(&mut self, envelope: &Envelope) {
         match &envelope.event {
@@ -365,10 +372,10 @@ impl Projection for WatchedScripts {
                 ChainEvent::EpochStarted { tip: block, .. }
                 | ChainEvent::BlockConnected { block, .. },
             ) => {
-                self.tip_height = Some(block.height);
+                self.move_tip(block.height);
             }
             Event::Chain(ChainEvent::BlockDisconnected { block }) => {
-                self.tip_height = Some(block.height.saturating_sub(1));
+                self.move_tip(block.height.saturating_sub(1));
             }
             Event::Chain(_) | Event::Client(_) | Event::Mailbox(_) => {}
         }

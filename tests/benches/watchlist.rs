@@ -35,6 +35,7 @@ use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 use satpost_infra::event_log::StoredEventLog;
 use satpost_infra::system::{SystemClock, SystemIds};
 use satpost_projections::Projection as _;
+use satpost_projections::push_outbox::PushOutbox;
 use satpost_projections::watched_scripts::WatchedScripts;
 use satpost_tests::http_server::{HttpServer, ServerOptions};
 use satpost_tests::signed_request::{Request, RequestKey};
@@ -86,6 +87,9 @@ fn measure_projection(report: &Report, scripts: u64) -> io::Result<()> {
     report.line("hash map: memory", map_bytes, "B/script", None)?;
     report.line("memory", bytes, "B/script", Some(map_bytes))?;
     report.line("memory, as counted", counted, "B/script", None)?;
+    let outbox = measure_outbox(report, scripts)?;
+    let both = bytes + outbox;
+    report.line("memory with the push outbox", both, "B/script", None)?;
 
     let in_map = |script: &[u8]| map.contains_key(script);
     let lookup = |script: &[u8]| watched.lookup(script).is_some();
@@ -115,6 +119,26 @@ fn measure_projection(report: &Report, scripts: u64) -> io::Result<()> {
     let miss_hashed = nanoseconds(scripts, scripts, lookup);
     let case = "lookup, foreign, with a hash watched";
     report.line(case, miss_hashed, "ns", Some(miss))
+}
+
+/// The second place where scripts are known: whom they wake. Gives back the bytes a script takes.
+fn measure_outbox(report: &Report, scripts: u64) -> io::Result<f64> {
+    let before = resident_bytes()?;
+    let start = Instant::now();
+    let mut outbox = PushOutbox::default();
+    for number in 0..scripts {
+        outbox.apply(&watching(number, script(number).into()));
+    }
+    let apply = scripts as f64 / start.elapsed().as_secs_f64();
+    let bytes = (resident_bytes()? - before) / scripts as f64;
+    let counted = outbox.watchers_memory_bytes() as f64 / scripts as f64;
+    report.line("push outbox: apply", apply, "scripts/s", None)?;
+    report.line("push outbox: memory", bytes, "B/script", None)?;
+    let case = "push outbox: memory, as counted";
+    report.line(case, counted, "B/script", None)?;
+    // It stays until the end, like the others.
+    std::mem::forget(outbox);
+    Ok(bytes)
 }
 
 /// The mean time of a lookup of one of `count` scripts from `from` on, in no order, and every

@@ -9,6 +9,7 @@
 mod chain;
 mod client;
 mod handler;
+mod history;
 mod mailbox;
 mod projections;
 mod support;

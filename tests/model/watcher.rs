@@ -9,7 +9,7 @@ use crate::support::config;
 mod announced;
 mod node;
 mod server;
-mod world;
+pub(crate) mod world;
 
 use world::World;
 

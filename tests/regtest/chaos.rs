@@ -35,11 +35,11 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// SplitMix64: small, and the same everywhere.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     #[expect(clippy::print_stderr, reason = "a failure is replayed by its seed")]
-    fn thrown() -> Self {
+    pub(crate) fn thrown() -> Self {
         let seed = setting("SATPOST_CHAIN_SEED", SystemClock.now().as_millis());
         eprintln!("replay with SATPOST_CHAIN_SEED={seed}");
         Self(seed)
@@ -54,7 +54,7 @@ impl Dice {
     }
 
     /// From 0 to `below` - 1.
-    fn below(&mut self, below: u64) -> u64 {
+    pub(crate) fn below(&mut self, below: u64) -> u64 {
         self.next() % below
     }
 }

@@ -10,11 +10,14 @@ use satpost_domain::script::Script;
 use satpost_domain::watchlist::Birthday;
 use satpost_projections::coins::Balance;
 use satpost_tests::node::RegtestNode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::server::{Server, config, empty_log, node_txid};
 use crate::spend::{output_to, spend};
 use crate::truth;
+
+mod kills;
+mod pruned;
 
 const PAYMENT: Amount = Amount::from_sat(5_000_000);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -310,27 +313,4 @@ async fn absurd_birthdays_leave_nothing_to_read_or_everything() {
     until_known(&server, &address).await;
     assert_eq!(recorded(&server, &address).await, happened);
     assert_coins(&server, &node, &address);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pruned_node_gives_the_balance_and_says_where_history_begins() {
-    let node = RegtestNode::start_with(&["-prune=1", "-fastprune"]);
-    let address = node.new_address();
-    some_history(&node, &address);
-    for _ in 0..40 {
-        node.mine(20);
-    }
-    let height = node.height() - 300;
-    let pruned: Value = node.call("pruneblockchain", &[json!(height)]);
-    assert!(
-        pruned.as_u64().is_some_and(|height| height > 107),
-        "{pruned}"
-    );
-    let server = Server::follow(&node).await;
-    server.watch_since(&address, BIRTH).await;
-    until_known(&server, &address).await;
-    assert_coins(&server, &node, &address);
-    let coverage = server.read_model.coins().coverage(&hash(&address)).unwrap();
-    assert!(coverage.from > 107, "{coverage:?}");
-    assert_eq!(coverage.wanted, 0);
 }

@@ -9,6 +9,7 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::{Address, Txid};
 use prometheus::Registry;
 use satpost_commands::ports::EventLog;
+use satpost_commands::unwatch_addresses::unwatch_addresses;
 use satpost_commands::watch_addresses::watch_addresses;
 use satpost_commands::{CommandContext, Handler};
 use satpost_domain::chain::{Chain, ChainEvent, ReplacedIn, ReplacedVia};
@@ -230,6 +231,19 @@ impl Server {
             .await
             .unwrap();
         assert!(self.read_model.wait_for(watched.position, PATIENCE).await);
+    }
+
+    /// Does not watch `address` any more, and returns when a reader sees it.
+    pub(crate) async fn unwatch(&self, address: &Address) {
+        let script = Script::new(address.script_pubkey().as_bytes()).unwrap();
+        let fresh = *self.handler.ids().watch_id().as_bytes();
+        let context = CommandContext {
+            command_id: CommandId::new(fresh),
+            request_digest: RequestDigest::new(fresh),
+        };
+        let position = unwatch_addresses(&self.handler, context, holder(), vec![script.hash()]);
+        let position = position.await.unwrap();
+        assert!(self.read_model.wait_for(position, PATIENCE).await);
     }
 
     /// The scripts that are watched.

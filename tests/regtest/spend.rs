@@ -56,3 +56,12 @@ fn value(node: &RegtestNode, coin: &OutPoint) -> Amount {
     let transaction = transaction.transaction().unwrap();
     transaction.output[coin.vout as usize].value
 }
+
+/// Keeps the miner's wallet from spending a coin by itself.
+pub(crate) fn keep(node: &RegtestNode, coin: &OutPoint) {
+    let coins = json!([{ "txid": coin.txid, "vout": coin.vout }]);
+    assert_eq!(
+        node.call("lockunspent", &[json!(false), coins]),
+        json!(true)
+    );
+}

@@ -146,6 +146,14 @@ fn history(event: &HistoryEvent) -> (u8, About<'_>, Anchor<'_>) {
         ),
         HistoryEvent::BackfillAdvanced { through } => (35, None, Anchor::Block(&through.hash)),
         HistoryEvent::BackfillRaised { from } => (36, None, Anchor::Moment(u64::from(*from), 0)),
+        HistoryEvent::CoinGone {
+            script_hash,
+            outpoint,
+        } => (
+            38,
+            Some((script_hash, &outpoint.txid)),
+            Anchor::Incarnation(outpoint.vout),
+        ),
         HistoryEvent::BackfillCompleted { at, .. } => (37, None, Anchor::Moment(at.as_millis(), 0)),
     }
 }

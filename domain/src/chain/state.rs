@@ -298,6 +298,9 @@ impl Chain {
                 };
                 self.coins.insert(*outpoint, coin);
             }
+            HistoryEvent::CoinGone { outpoint, .. } => {
+                self.coins.remove(outpoint);
+            }
             HistoryEvent::TransactionAmended { txid, touch, .. } => {
                 if let Some(tracked) = self.tracked.get_mut(txid) {
                     tracked.touches.insert(touch.script_hash, touch.clone());

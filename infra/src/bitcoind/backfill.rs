@@ -13,6 +13,7 @@
 //! - [`join`]: what watcher and back-fill tell each other; [`history_rpc`]: what is asked of the node.
 //! - [`plan`]: which scripts wait, and from which height on they are read.
 //! - [`pass`]: reads, records and completes; [`recorder`]: puts what was found into bounded appends.
+//! - [`unread`]: what was spent in blocks that the node has pruned.
 //! - [`status`]: what operators see of it.
 //!
 //! All waiting scripts share one pass, and those that come meanwhile share the next. Where a pass
@@ -39,6 +40,7 @@ mod pass;
 mod plan;
 mod recorder;
 pub mod status;
+mod unread;
 
 pub use history_rpc::HistoryRpc;
 pub use join::LiveJoin;

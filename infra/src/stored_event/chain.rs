@@ -27,6 +27,7 @@ pub(super) const FORMS: &[Registered] = &[
     Registered::of::<FeedRestored>(),
     history::STARTED,
     history::COIN_FOUND,
+    history::COIN_GONE,
     history::AMENDED,
     history::ADVANCED,
     history::RAISED,

@@ -29,6 +29,10 @@ stored_form!(
     }
 );
 stored_form!(
+    /// A coin from below the first block that a back-fill reads is spent, by what is not known.
+    CoinGone = "CoinGone", 1 { script_hash: ScriptHash, outpoint: Output }
+);
+stored_form!(
     /// A transaction takes more from the script than was known when it was recorded.
     TransactionAmended = "TransactionAmended", 1 { txid: Txid, touch: Touched, inputs: Vec<Output> }
 );
@@ -47,6 +51,7 @@ stored_form!(
 
 pub(super) const STARTED: Registered = Registered::of::<BackfillStarted>();
 pub(super) const COIN_FOUND: Registered = Registered::of::<CoinFound>();
+pub(super) const COIN_GONE: Registered = Registered::of::<CoinGone>();
 pub(super) const AMENDED: Registered = Registered::of::<TransactionAmended>();
 pub(super) const ADVANCED: Registered = Registered::of::<BackfillAdvanced>();
 pub(super) const RAISED: Registered = Registered::of::<BackfillRaised>();
@@ -79,6 +84,13 @@ pub(super) fn encode(event: &HistoryEvent) -> Encoded {
             value_sat,
             height,
             coinbase,
+        }),
+        HistoryEvent::CoinGone {
+            script_hash,
+            outpoint,
+        } => encoded(&CoinGone {
+            script_hash,
+            outpoint: outpoint.into(),
         }),
         HistoryEvent::TransactionAmended {
             txid,
@@ -129,6 +141,15 @@ impl Form for CoinFound {
             value_sat: self.value_sat,
             height: self.height,
             coinbase: self.coinbase,
+        })
+    }
+}
+
+impl Form for CoinGone {
+    fn into_event(self, _sealed: Option<&[u8]>) -> Result<Event, Flaw> {
+        of_chain(HistoryEvent::CoinGone {
+            script_hash: self.script_hash,
+            outpoint: self.outpoint.into(),
         })
     }
 }

@@ -39,6 +39,12 @@ impl Coverage {
         }
     }
 
+    /// True when the node had no blocks any more from where history was asked for.
+    #[must_use]
+    pub const fn is_pruned(&self) -> bool {
+        self.from > self.wanted
+    }
+
     /// True when nothing is missing for somebody who wants history from `birthday` on and watches
     /// since the tip was at `watched_at_height`. A script that was not watched for a while after
     /// the back-fill is not covered by it any more.
@@ -116,7 +122,9 @@ impl Coverages {
             HistoryEvent::BackfillCompleted { through, .. } => {
                 self.move_on(|pass| pass.reading = Reading::Through(through.height));
             }
-            HistoryEvent::CoinFound { .. } | HistoryEvent::TransactionAmended { .. } => {}
+            HistoryEvent::CoinFound { .. }
+            | HistoryEvent::CoinGone { .. }
+            | HistoryEvent::TransactionAmended { .. } => {}
         }
     }
 
@@ -130,6 +138,7 @@ impl Coverages {
 
     /// The block at `height` and all above it were taken back.
     fn go_back(&mut self, height: u32) {
+        self.doubt_what_is_pruned();
         // Only the last back-fills reach so far up; what is complete stays so for those who have
         // watched since.
         for pass in &mut self.passes {
@@ -137,6 +146,18 @@ impl Coverages {
                 Reading::Next(next) => *next = (*next).min(height).max(pass.from),
                 Reading::Through(through) => *through = (*through).min(height.saturating_sub(1)),
             }
+        }
+    }
+
+    /// A coin from below the first block that was read was not looked for when a block had spent it.
+    /// When blocks are taken back it may be unspent again, so these scripts are read once more.
+    fn doubt_what_is_pruned(&mut self) {
+        let passes = &self.passes;
+        if passes.iter().any(Coverage::is_pruned) {
+            self.of_script.retain(|_, pass| {
+                let pass = passes.get(*pass as usize);
+                pass.is_some_and(|pass| !pass.is_pruned())
+            });
         }
     }
 }

@@ -129,6 +129,12 @@ impl ScriptCoins {
         self.coins.insert(outpoint, Coin { value_sat, origin });
     }
 
+    /// A coin is spent for good, and nobody knows by what.
+    pub(super) fn lose(&mut self, outpoint: &OutPoint) {
+        self.coins.remove(outpoint);
+        self.spenders.remove(outpoint);
+    }
+
     pub(super) fn place(&self, txid: &Txid) -> Option<Place> {
         Some(self.recent.get(txid)?.place)
     }

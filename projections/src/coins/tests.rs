@@ -276,34 +276,39 @@ fn a_coinbase_is_immature_until_the_next_block_may_spend_it() {
     assert_eq!(life.coins.oldest_height(&SCRIPT), Some(902));
 }
 
-#[test]
-fn says_how_far_back_it_knows() {
-    let mut life = Life::new();
-    let satisfied = |life: &Life, birthday, since| {
-        life.coins
-            .coverage(&SCRIPT)
-            .is_some_and(|coverage| coverage.satisfies(birthday, since))
-    };
-    let early = Birthday::Height(100);
-    assert_eq!(life.coins.coverage(&SCRIPT), None);
+/// A back-fill that was asked for from 100 on, read from `from` on, and is complete at the tip.
+fn backfilled(life: &mut Life, from: u32) {
     life.tell(HistoryEvent::BackfillStarted {
         scripts: vec![SCRIPT],
         wanted: 100,
         wanted_time_secs: 5_000,
-        from: 300,
+        from,
         at: Timestamp::from_millis(1),
     });
-    assert_eq!(life.coins.running().map(|pass| pass.from), Some(300));
-    assert!(!satisfied(&life, early, Some(1_000)));
+    assert_eq!(life.coins.running().map(|pass| pass.from), Some(from));
+    assert!(!satisfied(life, Birthday::Height(100), Some(1_000)));
     life.tell(HistoryEvent::BackfillAdvanced {
         through: block(1_000),
     });
     life.tell(HistoryEvent::BackfillCompleted {
-        from: 300,
+        from,
         through: block(1_000),
         at: Timestamp::from_millis(1),
     });
     assert_eq!(life.coins.running(), None);
+}
+
+fn satisfied(life: &Life, birthday: Birthday, since: Option<u32>) -> bool {
+    let coverage = life.coins.coverage(&SCRIPT);
+    coverage.is_some_and(|coverage| coverage.satisfies(birthday, since))
+}
+
+#[test]
+fn says_how_far_back_it_knows() {
+    let mut life = Life::new();
+    let early = Birthday::Height(100);
+    assert_eq!(life.coins.coverage(&SCRIPT), None);
+    backfilled(&mut life, 100);
     assert!(satisfied(&life, early, Some(1_000)));
     assert!(satisfied(&life, early, None));
     assert!(!satisfied(&life, Birthday::Height(99), Some(1_000)));
@@ -320,4 +325,35 @@ fn says_how_far_back_it_knows() {
         .coverage(&SCRIPT)
         .map(|coverage| coverage.reading);
     assert_eq!(through, Some(Reading::Through(999)));
+}
+
+#[test]
+fn what_stands_in_for_forgotten_blocks_is_looked_up_again_when_blocks_are_taken_back() {
+    let mut life = Life::new();
+    backfilled(&mut life, 300);
+    assert!(satisfied(&life, Birthday::Height(100), Some(1_000)));
+    life.tell(ChainEvent::BlockDisconnected {
+        block: block(1_000),
+    });
+    assert_eq!(life.coins.coverage(&SCRIPT), None);
+}
+
+#[test]
+fn a_coin_that_a_forgotten_block_has_spent_is_gone_for_good() {
+    let mut life = Life::new();
+    let found = HistoryEvent::CoinFound {
+        script_hash: SCRIPT,
+        outpoint: outpoint(4),
+        value_sat: 5,
+        height: 950,
+        coinbase: false,
+    };
+    life.tell(found);
+    assert_eq!(life.balance(), confirmed(5));
+    life.tell(HistoryEvent::CoinGone {
+        script_hash: SCRIPT,
+        outpoint: outpoint(4),
+    });
+    assert_eq!(life.balance(), Balance::default());
+    assert!(life.coins.scripts.is_empty());
 }

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use satpost_domain::ids::ScriptHash;
 use satpost_domain::limits::PUSH_CODE_ATTEMPTS_MAX;
 use satpost_domain::push::PushRegistration;
-use satpost_domain::{ClientId, MessagingKey, PushTargetId, Timestamp, WatchId};
+use satpost_domain::{ClientId, MessagingKey, PushTargetId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{DueKind, DuePage, DuePush};
@@ -15,11 +14,11 @@ use super::{DueKind, DuePage, DuePush};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) target: Option<Target>,
-    /// The last change of a transaction that touches a script it watches now.
+    /// The last change of a transaction that touches a script it watches now; the watchers know which
+    /// one that is.
     pub(super) transaction_trigger: u64,
     pub(super) woken_through: u64,
     pub(super) mailboxes: BTreeMap<MessagingKey, Waiting>,
-    pub(super) watches: BTreeMap<WatchId, ScriptHash>,
 }
 
 /// The last message in a mailbox. Once it is acknowledged, the phone has all there was.

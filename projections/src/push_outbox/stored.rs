@@ -1,12 +1,11 @@
 //! The snapshot of the push outbox.
 
-use satpost_domain::ids::ScriptHash;
 use satpost_domain::{ClientId, MessagingKey, PushTargetId, Timestamp, WatchId};
 use serde::{Deserialize, Serialize};
 
 use super::PushOutbox;
 use super::accounts::{Account, Stage, Target, Waiting};
-use crate::per_client::PerClient;
+use super::watchers::ScriptPrefix;
 use crate::projection::SnapshotError;
 use crate::snapshot::{StoredRegistration, from_bytes, sorted, to_bytes, to_tree};
 
@@ -14,6 +13,7 @@ use crate::snapshot::{StoredRegistration, from_bytes, sorted, to_bytes, to_tree}
 struct Stored {
     triggers: u64,
     accounts: Vec<StoredAccount>,
+    watches: Vec<StoredWatches>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -22,8 +22,14 @@ struct StoredAccount {
     target: Option<(PushTargetId, StoredStage, Option<StoredRegistration>)>,
     woken_through: u64,
     mailboxes: Vec<(MessagingKey, Waiting)>,
-    /// Each with the last trigger it was.
-    watches: Vec<(WatchId, ScriptHash, u64)>,
+}
+
+/// What a client watches, in the order in which it was watched.
+#[derive(Serialize, Deserialize)]
+struct StoredWatches {
+    client: ClientId,
+    /// Each with the first bytes of the hash of the script, and the last trigger that it was.
+    entries: Vec<(WatchId, [u8; 8], u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,7 +47,20 @@ pub(super) fn snapshot(outbox: &PushOutbox) -> Vec<u8> {
         triggers: outbox.triggers,
         accounts: sorted(outbox.accounts.all())
             .into_iter()
-            .map(|(client, account)| store_account(outbox, *client, account))
+            .map(|(client, account)| store_account(*client, account))
+            .collect(),
+        watches: outbox
+            .watchers
+            .clients()
+            .into_iter()
+            .map(|client| StoredWatches {
+                client,
+                entries: outbox
+                    .watchers
+                    .entries(&client)
+                    .map(|(id, script, trigger)| (id, script.0, trigger))
+                    .collect(),
+            })
             .collect(),
     })
 }
@@ -56,21 +75,19 @@ pub(super) fn restore(bytes: &[u8]) -> Result<PushOutbox, SnapshotError> {
         triggers: stored.triggers,
         ..PushOutbox::default()
     };
+    for StoredWatches { client, entries } in stored.watches {
+        for (id, script, trigger) in entries {
+            let script = ScriptPrefix(script);
+            outbox.watchers.watch(client, id, script, trigger);
+        }
+    }
     for account in stored.accounts {
         load_account(&mut outbox, account)?;
     }
     Ok(outbox)
 }
 
-fn store_account(outbox: &PushOutbox, client: ClientId, account: &Account) -> StoredAccount {
-    let last_trigger = |script| {
-        outbox
-            .watchers
-            .get(script)
-            .and_then(|watchers| watchers.get(&client))
-            .copied()
-            .unwrap_or(0)
-    };
+fn store_account(client: ClientId, account: &Account) -> StoredAccount {
     StoredAccount {
         client,
         target: account.target.as_ref().map(|target| {
@@ -85,11 +102,6 @@ fn store_account(outbox: &PushOutbox, client: ClientId, account: &Account) -> St
             .mailboxes
             .iter()
             .map(|(key, waiting)| (*key, *waiting))
-            .collect(),
-        watches: account
-            .watches
-            .iter()
-            .map(|(id, script)| (*id, *script, last_trigger(script)))
             .collect(),
     }
 }
@@ -107,29 +119,13 @@ fn load_account(outbox: &mut PushOutbox, stored: StoredAccount) -> Result<(), Sn
     for (mailbox, _) in &stored.mailboxes {
         outbox.mailboxes.insert(*mailbox, client);
     }
-    for &(_, script, trigger) in &stored.watches {
-        outbox
-            .watchers
-            .entry(script)
-            .and_modify(|watchers| watchers.insert(client, trigger))
-            .or_insert(PerClient::One(client, trigger));
-    }
+    let transaction_trigger = outbox.watchers.last_trigger(&client);
     outbox.accounts.change(client, |account| {
         *account = Account {
             target,
-            transaction_trigger: stored
-                .watches
-                .iter()
-                .map(|&(_, _, trigger)| trigger)
-                .max()
-                .unwrap_or(0),
+            transaction_trigger,
             woken_through: stored.woken_through,
             mailboxes: stored.mailboxes.into_iter().collect(),
-            watches: stored
-                .watches
-                .into_iter()
-                .map(|(id, script, _)| (id, script))
-                .collect(),
         };
     });
     Ok(())

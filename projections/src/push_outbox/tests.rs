@@ -292,7 +292,7 @@ fn a_retired_client_leaves_nothing_behind() {
     assert_eq!(outbox.owed(), 0);
     assert!(outbox.accounts.all().is_empty());
     assert!(outbox.mailboxes.is_empty());
-    assert!(outbox.watchers.is_empty());
+    assert!(outbox.watchers.clients().is_empty());
 }
 
 #[test]

@@ -238,9 +238,9 @@ fn says_whose_history_is_wanted_and_up_to_where() {
     wishes.sort_by_key(|(client, script, _, height)| (*client, *height, *script));
     let expected = [
         (client(1), script_hash(b"a"), early, None),
-        (client(1), script_hash(b"b"), birthday, Some(100)),
+        (client(1), script_hash(b"b"), birthday, Some(99)),
         (client(2), script_hash(b"c"), birthday, Some(99)),
-        (client(2), script_hash(b"b"), birthday, Some(100)),
+        (client(2), script_hash(b"b"), birthday, Some(99)),
     ];
     assert_eq!(wishes, expected);
 }
@@ -318,4 +318,48 @@ fn refuses_damaged_snapshots_without_a_panic() {
         damaged[place] ^= 0x55;
         drop(WatchedScripts::restore(&damaged));
     }
+}
+
+#[test]
+fn a_watch_counts_from_the_lowest_tip_since_it_began() {
+    let mut log = TestLog::default();
+    let height = |log: &TestLog| {
+        let scripts: WatchedScripts = project(log);
+        let wishes: Vec<_> = scripts.wishes().collect();
+        wishes
+            .into_iter()
+            .map(|wish| wish.watched_at_height)
+            .collect::<Vec<_>>()
+    };
+    let options = WatchOptions {
+        birthday: Some(Birthday::Height(1)),
+        ..WatchOptions::default()
+    };
+    let at = log.at();
+    log.chain(ChainEvent::EpochStarted {
+        genesis: BlockHash::new([0; 32]),
+        tip: block(100),
+        at,
+    });
+    log.watch_with(client(1), watch(1), script(b"early"), options);
+    log.chain(ChainEvent::BlockConnected {
+        block: block(101),
+        previous: block(100).hash,
+        time_secs: 0,
+    });
+    log.watch_with(client(1), watch(2), script(b"late"), options);
+    assert_eq!(height(&log), [Some(100), Some(101)]);
+    // Every block that comes now is looked at for both, whatever its height.
+    for taken_back in [101, 100] {
+        log.chain(ChainEvent::BlockDisconnected {
+            block: block(taken_back),
+        });
+    }
+    assert_eq!(height(&log), [Some(99), Some(99)]);
+    log.chain(ChainEvent::BlockConnected {
+        block: block(100),
+        previous: block(99).hash,
+        time_secs: 0,
+    });
+    assert_eq!(height(&log), [Some(99), Some(99)]);
 }

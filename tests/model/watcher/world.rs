@@ -221,7 +221,7 @@ enum Place {
 }
 
 /// Every event is a step that the one before it allows, so none comes twice.
-fn assert_lawful(history: &[(satpost_domain::EventId, ChainEvent)]) {
+pub(crate) fn assert_lawful(history: &[(satpost_domain::EventId, ChainEvent)]) {
     let mut places: BTreeMap<(Txid, ScriptHash), (Place, u32)> = BTreeMap::new();
     let mut milestones = BTreeSet::new();
     for (id, event) in history {

@@ -38,6 +38,15 @@ pub enum HistoryCommand {
         /// Each with its place, the height of its block, and whether a coinbase made it.
         coins: Vec<(OutPoint, Coin, u32, bool)>,
     },
+    /// Coins that the node has spent as of `tip`, while the log, which has read every block from the
+    /// first one up to it, has not: a block spent them that nobody can read any more. Those that are
+    /// not known are skipped.
+    DropCoins {
+        /// Each with its script.
+        coins: Vec<(ScriptHash, OutPoint)>,
+        /// The tip, of the node and of the log.
+        tip: BlockRef,
+    },
     /// What was found in blocks after the cursor.
     Record {
         /// The blocks with anything in them, by ascending height; all others have nothing.

@@ -27,6 +27,12 @@ impl Chain {
                 at,
             } => self.start_backfill(scripts, (*wanted, *wanted_time_secs), *from, *at),
             HistoryCommand::FindCoins { coins } => self.find_coins(coins),
+            HistoryCommand::DropCoins { coins, tip: as_of } => {
+                if *as_of != tip {
+                    return Err(ChainError::NotTheTip { hash: as_of.hash });
+                }
+                self.drop_coins(coins)
+            }
             HistoryCommand::Record { blocks, through } => self.record(tip, blocks, *through),
             HistoryCommand::Raise { from } => {
                 let backfill = self.open_backfill()?;
@@ -97,6 +103,28 @@ impl Chain {
                     coinbase,
                 };
                 found.into()
+            })
+            .collect();
+        bounded(events)
+    }
+
+    fn drop_coins(&self, coins: &[(ScriptHash, OutPoint)]) -> Decision {
+        let backfill = self.open_backfill()?;
+        let mut seen = BTreeSet::new();
+        let events = coins
+            .iter()
+            .filter(|(script_hash, outpoint)| {
+                let known = self.coin(outpoint);
+                known.is_some_and(|coin| coin.script_hash == *script_hash)
+                    && backfill.scripts.contains(script_hash)
+                    && seen.insert(*outpoint)
+            })
+            .map(|&(script_hash, outpoint)| {
+                let gone = HistoryEvent::CoinGone {
+                    script_hash,
+                    outpoint,
+                };
+                gone.into()
             })
             .collect();
         bounded(events)

@@ -33,6 +33,14 @@ pub enum HistoryEvent {
         /// True when a coinbase made it.
         coinbase: bool,
     },
+    /// A coin from below the first block that is read is spent, and by none of the blocks that were
+    /// read: what spent it is not known.
+    CoinGone {
+        /// The script it paid to.
+        script_hash: ScriptHash,
+        /// Where it was.
+        outpoint: OutPoint,
+    },
     /// A transaction was recorded before all the coins it spends were known; this is what it does
     /// to the script. It did not move.
     TransactionAmended {

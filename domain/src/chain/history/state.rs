@@ -70,6 +70,7 @@ impl Backfill {
                 HistoryEvent::BackfillCompleted { .. } => return None,
                 HistoryEvent::BackfillStarted { .. }
                 | HistoryEvent::CoinFound { .. }
+                | HistoryEvent::CoinGone { .. }
                 | HistoryEvent::TransactionAmended { .. } => {}
             },
             (ChainEvent::BlockDisconnected { block }, Some(backfill)) => {

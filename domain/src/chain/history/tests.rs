@@ -328,6 +328,44 @@ fn rises_with_the_blocks_that_the_node_has() {
 }
 
 #[test]
+fn lets_go_of_coins_that_a_forgotten_block_has_spent_as_of_the_tip_only() {
+    let mut chain = following(1_000);
+    when(&mut chain, &start(vec![SCRIPT], 100));
+    let coin = Coin {
+        script_hash: SCRIPT,
+        value_sat: 700,
+    };
+    let coins = vec![(outpoint(1), coin, 500, false)];
+    when(&mut chain, &history(HistoryCommand::FindCoins { coins }));
+    let drop = |tip| {
+        let unknown = (SCRIPT, outpoint(2));
+        let foreign = (ScriptHash::new([5; 32]), outpoint(1));
+        let coins = vec![
+            (SCRIPT, outpoint(1)),
+            unknown,
+            foreign,
+            (SCRIPT, outpoint(1)),
+        ];
+        history(HistoryCommand::DropCoins { coins, tip })
+    };
+    let old = block(999, 0);
+    let refusal = ChainError::NotTheTip { hash: old.hash };
+    assert_eq!(refused(&chain, &drop(old)), refusal);
+    let tip = block(1_000, 0);
+    let gone = HistoryEvent::CoinGone {
+        script_hash: SCRIPT,
+        outpoint: outpoint(1),
+    };
+    assert_eq!(when(&mut chain, &drop(tip)), [gone.into()]);
+    assert_eq!(chain.coin(&outpoint(1)), None);
+    assert_eq!(
+        chain.decide(&drop(tip)),
+        Ok(vec![]),
+        "a repeat does nothing"
+    );
+}
+
+#[test]
 fn a_birthday_above_the_tip_leaves_nothing_to_read() {
     let mut chain = following(100);
     when(&mut chain, &start(vec![SCRIPT], 144));

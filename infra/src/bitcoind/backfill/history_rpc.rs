@@ -47,6 +47,10 @@ pub trait HistoryRpc: NodeRpc {
     /// minutes on the main network.
     async fn unspent_outputs(&self, scripts: &[Script]) -> Result<Vec<UnspentOutput>, RpcError>;
 
+    /// Of each of `outpoints`, in their order, whether it is among the unspent outputs. They are asked
+    /// for one by one: a block in between gives answers of two moments.
+    async fn are_unspent(&self, outpoints: &[OutPoint]) -> Result<Vec<bool>, RpcError>;
+
     /// The mempool transactions that spend one of `outpoints`.
     async fn mempool_spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Txid>, RpcError>;
 }

@@ -14,6 +14,7 @@ use satpost_domain::limits::{
     BACKFILL_FILTER_BLOCKS_MAX, BACKFILL_FILTERED_SCRIPTS_MAX, BACKFILL_SCRIPTS_PER_COMMAND_MAX,
 };
 use satpost_domain::script::Script;
+use satpost_domain::watchlist::WatchTarget;
 use satpost_domain::{Position, StreamId};
 use satpost_projections::coins::Origin;
 use tokio::time::Instant;
@@ -30,13 +31,13 @@ const FILTER_BLOCKS_FIRST: u32 = 1_000;
 const FILTER_ANSWER_FAST: Duration = Duration::from_secs(1);
 /// ... and half as many when it took longer.
 const FILTER_ANSWER_SLOW: Duration = Duration::from_secs(5);
-/// How many outpoints one question about spenders names.
-const SPENDERS_PER_CALL: usize = 500;
+/// How many outpoints one question names.
+pub(super) const OUTPOINTS_PER_CALL: usize = 500;
 
 /// A pass that is open in the log.
 pub(super) struct Pass<'a> {
-    backfiller: &'a Backfiller,
-    scripts: BTreeSet<ScriptHash>,
+    pub(super) backfiller: &'a Backfiller,
+    pub(super) scripts: BTreeSet<ScriptHash>,
     /// Of the scripts: what may be spent, for nodes that do not tell what a block spends.
     coins: HashMap<OutPoint, Coin>,
     recorder: Recorder,
@@ -44,11 +45,11 @@ pub(super) struct Pass<'a> {
 }
 
 /// Where the log stands.
-struct Standing {
-    from: u32,
+pub(super) struct Standing {
+    pub(super) from: u32,
     next: u32,
     wanted: u32,
-    tip: BlockRef,
+    pub(super) tip: BlockRef,
     /// The block before the next one, when it is remembered.
     last: Option<BlockRef>,
 }
@@ -80,7 +81,7 @@ impl<'a> Pass<'a> {
         // Everything of the past is recorded; from here on the watcher knows the coins.
         self.join().await;
         self.look_for_spenders().await?;
-        let standing = self.read_to_tip().await?;
+        let standing = self.read_to_tip_with_all_spends().await?;
         self.complete(&standing).await?;
         self.backfiller.metrics.ended();
         tracing::info!(
@@ -172,6 +173,19 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Reads every block up to the tip of the log, and lets go of what was spent in blocks that nobody
+    /// can read.
+    async fn read_to_tip_with_all_spends(&mut self) -> Result<Standing, BackfillError> {
+        loop {
+            let standing = self.read_to_tip().await?;
+            if standing.from <= standing.wanted || self.drop_spent_coins(&standing).await? {
+                return Ok(standing);
+            }
+            // A block is on its way.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Reads some blocks.
     async fn read(&mut self, standing: &Standing) -> Result<(), BackfillError> {
         self.recorder.forget();
@@ -214,9 +228,14 @@ impl<'a> Pass<'a> {
 
     /// The scripts that are still watched; nothing when one is known by its hash only.
     fn watched_scripts(&self) -> Option<Vec<Script>> {
+        let targets = self.watched_targets().into_iter();
+        targets.map(|target| target.script().cloned()).collect()
+    }
+
+    fn watched_targets(&self) -> Vec<WatchTarget> {
         let watched = self.backfiller.read_model.watched_scripts();
         let targets = self.scripts.iter().flat_map(|hash| watched.targets(hash));
-        targets.map(|target| target.script().cloned()).collect()
+        targets.collect()
     }
 
     /// Reads the blocks that the filters point to.
@@ -335,12 +354,17 @@ impl<'a> Pass<'a> {
 
     /// Takes the coins from below `from` out of the node's set of unspent outputs.
     async fn find_coins(&mut self, from: u32) -> Result<(), BackfillError> {
-        let Some(scripts) = self.watched_scripts() else {
+        let targets = self.watched_targets();
+        let scripts: Vec<Script> = targets
+            .iter()
+            .filter_map(|target| target.script().cloned())
+            .collect();
+        if scripts.len() < targets.len() {
             tracing::warn!(
+                backfill.hashes = targets.len() - scripts.len(),
                 "scripts that are known by their hash only cannot be looked up among unspent outputs"
             );
-            return Ok(());
-        };
+        }
         for scripts in scripts.chunks(BACKFILL_FILTERED_SCRIPTS_MAX * 4) {
             let found = self.backfiller.rpc.unspent_outputs(scripts).await?;
             let coins: Vec<_> = found
@@ -377,7 +401,7 @@ impl<'a> Pass<'a> {
                 .map(|coin| coin.outpoint)
                 .collect()
         };
-        for outpoints in outpoints.chunks(SPENDERS_PER_CALL) {
+        for outpoints in outpoints.chunks(OUTPOINTS_PER_CALL) {
             let spenders = self.backfiller.rpc.mempool_spenders(outpoints).await?;
             self.backfiller.join.look_at(&spenders);
         }
@@ -392,7 +416,7 @@ impl<'a> Pass<'a> {
         self.tell(HistoryCommand::Complete { through, at }).await
     }
 
-    async fn tell(&mut self, command: HistoryCommand) -> Result<(), BackfillError> {
+    pub(super) async fn tell(&mut self, command: HistoryCommand) -> Result<(), BackfillError> {
         let command = ChainCommand::History(command);
         let outcome =
             record_chain(&self.backfiller.handler, self.backfiller.network, &command).await?;

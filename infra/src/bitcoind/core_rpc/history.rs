@@ -166,6 +166,21 @@ impl HistoryRpc for CoreRpc {
             .collect())
     }
 
+    async fn are_unspent(&self, outpoints: &[OutPoint]) -> Result<Vec<bool>, RpcError> {
+        // The mempool is not looked at: what it spends is still there.
+        let parameters: Vec<Value> = outpoints
+            .iter()
+            .map(|outpoint| json!([outpoint.txid, outpoint.vout, false]))
+            .collect();
+        self.blocking(move |inner| {
+            let found = inner.batch::<Value>("gettxout", &parameters)?.into_iter();
+            found
+                .map(|output| output.map(|output| !output.is_null()))
+                .collect()
+        })
+        .await
+    }
+
     async fn mempool_spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Txid>, RpcError> {
         let named: Vec<Value> = outpoints
             .iter()

@@ -172,6 +172,10 @@ pub(super) fn chain(event: &ChainEvent, address: &str) -> String {
             "a coin of {value_sat} sat at {address} is known: output {} of {} in block {height}",
             outpoint.vout, outpoint.txid
         ),
+        ChainEvent::History(HistoryEvent::CoinGone { outpoint, .. }) => format!(
+            "the coin at {address} is spent, in a block that the node had forgotten: output {} of {}",
+            outpoint.vout, outpoint.txid
+        ),
         ChainEvent::TransactionUnconfirmed {
             txid,
             block,

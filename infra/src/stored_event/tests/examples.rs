@@ -300,7 +300,7 @@ fn transactions() -> [ChainEvent; 8] {
     ]
 }
 
-fn history() -> [HistoryEvent; 6] {
+fn history() -> [HistoryEvent; 7] {
     [
         HistoryEvent::BackfillStarted {
             scripts: vec![SCRIPT_HASH],
@@ -318,6 +318,13 @@ fn history() -> [HistoryEvent; 6] {
             value_sat: 5_000_000_000,
             height: 500,
             coinbase: true,
+        },
+        HistoryEvent::CoinGone {
+            script_hash: SCRIPT_HASH,
+            outpoint: OutPoint {
+                txid: TXID,
+                vout: 300,
+            },
         },
         HistoryEvent::TransactionAmended {
             txid: TXID,
