@@ -6,6 +6,7 @@
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
 //! - `events`: the stream of changes; `fetch`: the wait for messages.
+//! - `connections`, `rate_limit`: how many and how often.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
 //! - [`esplora`]: the API that other Bitcoin wallets speak, beside ours.
 //! - [`price_query`]: the port of prices; `spotbit`: the interface of SpotBit over it.
@@ -13,6 +14,7 @@
 
 mod address;
 pub mod config;
+mod connections;
 pub mod esplora;
 mod events;
 mod extract;
@@ -33,7 +35,7 @@ mod spotbit;
 pub mod state;
 mod unread_body;
 
-pub use config::{ApiConfig, PushCredentials, Rate, RateLimits};
+pub use config::{ApiConfig, ConnectionLimits, PushCredentials, Rate, RateLimits};
 pub use ports::ApiPorts;
 pub use server::{Listeners, run};
 pub use state::ApiState;

@@ -19,6 +19,8 @@ pub struct HttpMetrics {
     event_streams: IntGauge,
     events_sent: IntCounter,
     readers_dropped: IntCounter,
+    connections: IntGauge,
+    connections_refused: IntCounterVec,
 }
 
 impl HttpMetrics {
@@ -60,6 +62,19 @@ impl HttpMetrics {
             "satpost_http_event_readers_dropped_total",
             "Event streams ended because their reader was too slow",
         )?;
+        let connections = IntGauge::new(
+            "satpost_http_connections",
+            "Connections of clients that are open",
+        )?;
+        let connections_refused = IntCounterVec::new(
+            Opts::new(
+                "satpost_http_connections_refused_total",
+                "Connections that were one too many, by the limit they passed",
+            ),
+            &["limit"],
+        )?;
+        registry.register(Box::new(connections.clone()))?;
+        registry.register(Box::new(connections_refused.clone()))?;
         registry.register(Box::new(event_streams.clone()))?;
         registry.register(Box::new(events_sent.clone()))?;
         registry.register(Box::new(readers_dropped.clone()))?;
@@ -75,6 +90,8 @@ impl HttpMetrics {
             event_streams,
             events_sent,
             readers_dropped,
+            connections,
+            connections_refused,
         })
     }
 
@@ -101,6 +118,21 @@ impl HttpMetrics {
     /// Counts an open event stream until the guard is dropped.
     pub(crate) fn event_stream(&self) -> GaugeGuard {
         GaugeGuard::raise(&self.event_streams)
+    }
+
+    /// Counts a connection.
+    pub(crate) fn connection_opened(&self) {
+        self.connections.inc();
+    }
+
+    /// Counts it no longer.
+    pub(crate) fn connection_closed(&self) {
+        self.connections.dec();
+    }
+
+    /// Counts a connection that was one too many for `limit`.
+    pub(crate) fn connection_refused(&self, limit: &str) {
+        self.connections_refused.with_label_values(&[limit]).inc();
     }
 
     /// Counts a change that was handed to a stream.
