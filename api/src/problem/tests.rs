@@ -65,7 +65,7 @@ fn tells_a_sender_less_than_an_owner_about_a_closed_mailbox() {
 fn rounds_retry_after_up() {
     let wait = std::time::Duration::from_millis(1_001);
     let response = render(
-        &ApiError::rate_limited(LimitName::RequestsPerKey, wait),
+        &ApiError::rate_limited(crate::problem::LimitName::RequestsPerKey, wait),
         "r-1",
     );
     assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "2");

@@ -87,13 +87,13 @@ impl Books {
         look: &DataFolderLook,
         progress: &dyn Fn(u64, u64),
     ) -> Result<(), BooksError> {
-        let mut failed = None;
+        let (mut failed, head) = (None, self.head);
         let mut take = |item: LogItem<'_>| {
             if failed.is_none() {
                 failed = self.take(item).err();
             }
         };
-        look.read_log(self.head, &mut take, progress)?;
+        look.read_log(head, &mut take, progress)?;
         failed.map_or(Ok(()), Err)
     }
 

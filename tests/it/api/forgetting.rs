@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use satpost_api_types::addresses::{UnwatchAddressesRequest, WatchEntry};
 use satpost_api_types::messages::{
-    AcknowledgeMessagesRequest, AcknowledgeParked, ParkMessages, ParkReason, ParkedMessage,
+    AcknowledgeMessagesRequest, AcknowledgeParked, ParkMessages, ParkedMessage,
 };
 use satpost_api_types::push::SetPushTargetRequest;
 use satpost_commands::Handler;
@@ -45,7 +45,7 @@ fn target(number: u8) -> SetPushTargetRequest {
     let mut p256dh = [4; 65];
     p256dh[1..].copy_from_slice(&body(number)[..64]);
     SetPushTargetRequest::WebPush {
-        endpoint: format!("https://push.example/{}", hex::encode(sha256(&[number]))),
+        endpoint: format!("https://push.example/{}", sha256(&[number])),
         p256dh: URL_SAFE_NO_PAD.encode(p256dh),
         auth: URL_SAFE_NO_PAD.encode(&body(number)[64..80]),
     }
@@ -152,7 +152,7 @@ impl Scene {
         let park = AcknowledgeMessagesRequest::Park(ParkMessages {
             park: vec![ParkedMessage {
                 id: id.clone(),
-                reason: ParkReason::Decrypt,
+                reason: "decrypt".to_owned(),
             }],
         });
         success(&self.parker.done_with(&park).send(server).await);
