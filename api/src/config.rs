@@ -29,8 +29,12 @@ pub struct ApiConfig {
     /// How many addresses one client may watch, up to
     /// [`satpost_domain::limits::WATCHED_ADDRESSES_CEILING`].
     pub watched_addresses_max: usize,
-    /// Connections one worker keeps open.
+    /// How many connections may be open.
+    pub connections: ConnectionLimits,
+    /// Connections one worker keeps open at most, whatever becomes of them.
     pub connections_per_worker_max: usize,
+    /// How long an idle connection is kept. Longer than the pause between two long polls.
+    pub keep_alive: Duration,
     /// How long requests in flight may go on after the stop signal.
     pub shutdown_timeout: Duration,
     /// How many event streams are open at once.
@@ -53,7 +57,9 @@ impl ApiConfig {
             rate_limits: RateLimits::default(),
             watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
-            connections_per_worker_max: 10_000,
+            connections: ConnectionLimits::default(),
+            connections_per_worker_max: 25_000,
+            keep_alive: Duration::from_secs(75),
             shutdown_timeout: Duration::from_secs(10),
             event_streams_max: EVENT_STREAMS_MAX,
             reader_stall_max: READER_STALL_MAX,
@@ -79,6 +85,27 @@ impl Default for LiveConfig {
             readers_max: LIVE_READERS_MAX,
             socket_ping: SOCKET_PING,
             socket_silence_max: SOCKET_SILENCE_MAX,
+        }
+    }
+}
+
+/// How many connections clients may have open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// All together.
+    pub total_max: usize,
+    /// Of one peer: an IPv4 address, or an IPv6 /64. No limit where all come from one proxy or Tor
+    /// process.
+    pub per_peer_max: Option<usize>,
+}
+
+impl Default for ConnectionLimits {
+    /// Room for every event stream and as many waiting fetches, and for the phones behind one
+    /// carrier's address.
+    fn default() -> Self {
+        Self {
+            total_max: 20_000,
+            per_peer_max: Some(1_024),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
 //! - `events`: the stream of changes; `fetch`: the wait for messages; `live`: messages as they come.
-//! - `form`: JSON or CBOR.
+//! - `connections`, `rate_limit`: how many and how often; `form`: JSON or CBOR.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
 //! - [`esplora`]: the API that other Bitcoin wallets speak, beside ours.
 //! - [`price_query`]: the port of prices; `spotbit`: the interface of SpotBit over it.
@@ -15,6 +15,7 @@
 mod acknowledge;
 mod address;
 pub mod config;
+mod connections;
 pub mod esplora;
 mod events;
 mod extract;
@@ -37,7 +38,7 @@ mod spotbit;
 pub mod state;
 mod unread_body;
 
-pub use config::{ApiConfig, LiveConfig, PushCredentials, Rate, RateLimits};
+pub use config::{ApiConfig, ConnectionLimits, LiveConfig, PushCredentials, Rate, RateLimits};
 pub use ports::ApiPorts;
 pub use server::{Listeners, run};
 pub use state::ApiState;

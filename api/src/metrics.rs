@@ -25,6 +25,8 @@ pub struct HttpMetrics {
     live_readers: IntGaugeVec,
     live_deliveries: IntCounterVec,
     live_superseded: IntCounter,
+    connections: IntGauge,
+    connections_refused: IntCounterVec,
 }
 
 impl HttpMetrics {
@@ -92,6 +94,19 @@ impl HttpMetrics {
         registry.register(Box::new(live_readers.clone()))?;
         registry.register(Box::new(live_deliveries.clone()))?;
         registry.register(Box::new(live_superseded.clone()))?;
+        let connections = IntGauge::new(
+            "satpost_http_connections",
+            "Connections of clients that are open",
+        )?;
+        let connections_refused = IntCounterVec::new(
+            Opts::new(
+                "satpost_http_connections_refused_total",
+                "Connections that were one too many, by the limit they passed",
+            ),
+            &["limit"],
+        )?;
+        registry.register(Box::new(connections.clone()))?;
+        registry.register(Box::new(connections_refused.clone()))?;
         registry.register(Box::new(event_streams.clone()))?;
         registry.register(Box::new(events_sent.clone()))?;
         registry.register(Box::new(readers_dropped.clone()))?;
@@ -110,6 +125,8 @@ impl HttpMetrics {
             live_readers,
             live_deliveries,
             live_superseded,
+            connections,
+            connections_refused,
         })
     }
 
@@ -136,6 +153,21 @@ impl HttpMetrics {
     /// Counts an open event stream until the guard is dropped.
     pub(crate) fn event_stream(&self) -> GaugeGuard {
         GaugeGuard::raise(&self.event_streams)
+    }
+
+    /// Counts a connection.
+    pub(crate) fn connection_opened(&self) {
+        self.connections.inc();
+    }
+
+    /// Counts it no longer.
+    pub(crate) fn connection_closed(&self) {
+        self.connections.dec();
+    }
+
+    /// Counts a connection that was one too many for `limit`.
+    pub(crate) fn connection_refused(&self, limit: &str) {
+        self.connections_refused.with_label_values(&[limit]).inc();
     }
 
     /// Counts a change that was handed to a stream.

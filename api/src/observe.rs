@@ -12,6 +12,7 @@ use satpost_domain::limits::REQUEST_HEAD_BYTES_MAX;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Level, info_span};
 
+use crate::connections::{Busy, Ticket};
 use crate::esplora::{self, EsploraError};
 use crate::extract::{State, peer, state};
 use crate::form::Form;
@@ -29,8 +30,12 @@ pub(crate) async fn observe(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, actix_web::Error> {
     let admitted = match request.app_data::<Surface>() {
-        Some(Surface::Operator) => Ok(()),
+        Some(Surface::Operator) => Ok(None),
         Some(Surface::Public) | None => admit(&request),
+    };
+    let (admitted, busy) = match admitted {
+        Ok(busy) => (Ok(()), busy),
+        Err(error) => (Err(error), None),
     };
     let state = state(request.request()).clone();
     let started = Instant::now();
@@ -70,7 +75,8 @@ pub(crate) async fn observe(
         };
         let failure = failure.filter(|_| !is_esplora);
         let response = finish(response, failure.as_ref(), &id, is_v1);
-        Ok::<_, actix_web::Error>(unread_body::hold(response, body))
+        let response = unread_body::hold(response, body);
+        Ok::<_, actix_web::Error>(unread_body::hold(response, busy))
     }
     .instrument(span)
     .await;
@@ -84,9 +90,11 @@ fn is_esplora(path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Checks what can be checked before anything is read or routed.
-fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
+/// Checks what can be checked before anything is read or routed. Gives what counts the request.
+fn admit(request: &ServiceRequest) -> Result<Option<Busy>, ApiError> {
     let state = state(request.request());
+    let ticket = request.request().conn_data::<Ticket>();
+    let busy = ticket.map(Ticket::begin).transpose()?;
     let peer = peer(request.request());
     state.rate_limiters.check_peer(peer)?;
     if request.method() == Method::POST && request.path() == CLIENTS_PATH {
@@ -100,7 +108,7 @@ fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
     if line + headers > REQUEST_HEAD_BYTES_MAX {
         return Err(ApiError::head_too_large());
     }
-    Ok(())
+    Ok(busy)
 }
 
 /// The client's own name for the request when it is harmless in a log, else a fresh one.

@@ -30,6 +30,31 @@ const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(2);
 /// The same when the disk is full: somebody has to be woken first.
 const RETRY_AFTER_FULL: Duration = Duration::from_secs(60);
 
+/// What limits how often, or how many at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitName {
+    RequestsPerPeer,
+    RequestsPerKey,
+    RegistrationsPerPeer,
+    EventStreamsPerClient,
+    Connections,
+    ConnectionsPerPeer,
+}
+
+impl LimitName {
+    /// Its stable text.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::RequestsPerPeer => "requests-per-peer",
+            Self::RequestsPerKey => "requests-per-key",
+            Self::RegistrationsPerPeer => "registrations-per-peer",
+            Self::EventStreamsPerClient => "event-streams-per-client",
+            Self::Connections => "connections",
+            Self::ConnectionsPerPeer => "connections-per-peer",
+        }
+    }
+}
+
 /// Why a request is not answered with success.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
@@ -41,6 +66,8 @@ pub(crate) struct ApiError {
     pub(crate) cause: Option<Box<str>>,
     pub(crate) server_time: Option<u64>,
     pub(crate) limit: Option<u64>,
+    /// Which limiter refused.
+    pub(crate) limit_name: Option<LimitName>,
     pub(crate) retry_after: Option<Duration>,
     /// The methods of the route, with 405.
     pub(crate) allow: Option<Box<str>>,
@@ -57,6 +84,7 @@ impl ApiError {
             cause: None,
             server_time: None,
             limit: None,
+            limit_name: None,
             retry_after: None,
             allow: None,
             close: false,
@@ -153,9 +181,26 @@ impl ApiError {
         error
     }
 
-    /// Too many requests; there is room again after `wait`.
-    pub(crate) fn rate_limited(wait: Duration) -> Self {
-        Self::new(ProblemCode::RateLimited).with_retry_after(wait)
+    fn with_limit_name(mut self, name: LimitName) -> Self {
+        self.limit_name = Some(name);
+        self
+    }
+
+    /// Too many requests; the limiter `name` has room again after `wait`.
+    pub(crate) fn rate_limited(name: LimitName, wait: Duration) -> Self {
+        Self::new(ProblemCode::RateLimited)
+            .with_limit_name(name)
+            .with_retry_after(wait)
+    }
+
+    /// The connection is one more than the `max` that `name` allows.
+    pub(crate) fn too_many_connections(name: LimitName, max: usize) -> Self {
+        Self::new(ProblemCode::TooManyConnections)
+            .with_detail("close a connection, or use one for several requests")
+            .with_limit(max)
+            .with_limit_name(name)
+            .with_retry_after(RETRY_AFTER_DEFAULT)
+            .closing()
     }
 
     /// The server takes no more work of this kind now.
@@ -180,6 +225,7 @@ impl ApiError {
         Self::new(ProblemCode::TooManyStreams)
             .with_detail("close a stream before opening another one")
             .with_limit(limits::EVENT_STREAMS_PER_CLIENT_MAX)
+            .with_limit_name(LimitName::EventStreamsPerClient)
             .with_retry_after(limits::EVENT_HEARTBEAT)
     }
 

@@ -12,7 +12,7 @@ use satpost_domain::limits::RATE_LIMITED_MAX;
 use tokio::time::Instant;
 
 use crate::config::{Rate, RateLimits};
-use crate::problem::ApiError;
+use crate::problem::{ApiError, LimitName};
 
 /// How often the limiters forget who has not asked for long enough to have a full bucket again.
 pub(crate) const FORGET_EVERY: Duration = Duration::from_secs(30);
@@ -40,19 +40,24 @@ type Buckets<K> = RateLimiter<K, DashMapStateStore<K>, Uptime, NoOpMiddleware<Du
 
 /// One bucket for each key, or no limit.
 pub(crate) struct Limiter<K: Hash + Eq + Clone> {
+    name: LimitName,
     buckets: Option<Buckets<K>>,
     clock: Uptime,
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
-    pub(crate) fn new(rate: Option<Rate>, clock: Uptime) -> Self {
+    pub(crate) fn new(name: LimitName, rate: Option<Rate>, clock: Uptime) -> Self {
         let quota = rate.map(|rate| {
             Quota::with_period(rate.refill)
                 .expect("a rate refills in more than no time")
                 .allow_burst(rate.burst)
         });
         let buckets = quota.map(|quota| RateLimiter::dashmap_with_clock(quota, clock.clone()));
-        Self { buckets, clock }
+        Self {
+            name,
+            buckets,
+            clock,
+        }
     }
 
     pub(crate) fn check(&self, key: &K) -> Result<(), ApiError> {
@@ -62,9 +67,10 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         if buckets.len() >= RATE_LIMITED_MAX {
             return Err(ApiError::overloaded("the rate limiter remembers too many"));
         }
-        buckets
-            .check_key(key)
-            .map_err(|until| ApiError::rate_limited(until.wait_time_from(self.clock.now())))
+        buckets.check_key(key).map_err(|until| {
+            let wait = until.wait_time_from(self.clock.now());
+            ApiError::rate_limited(self.name, wait)
+        })
     }
 
     pub(crate) fn forget_idle(&self) {
@@ -86,9 +92,13 @@ impl RateLimiters {
     pub(crate) fn new(limits: &RateLimits) -> Self {
         let clock = Uptime::start();
         Self {
-            peers: Limiter::new(limits.per_peer, clock.clone()),
-            registrations: Limiter::new(limits.registrations_per_peer, clock.clone()),
-            keys: Limiter::new(limits.per_key, clock),
+            peers: Limiter::new(LimitName::RequestsPerPeer, limits.per_peer, clock.clone()),
+            registrations: Limiter::new(
+                LimitName::RegistrationsPerPeer,
+                limits.registrations_per_peer,
+                clock.clone(),
+            ),
+            keys: Limiter::new(LimitName::RequestsPerKey, limits.per_key, clock),
         }
     }
 
@@ -148,6 +158,7 @@ mod tests {
         limiters.check_peer(peer).unwrap();
         let refusal = limiters.check_peer(peer).unwrap_err();
         assert_eq!(refusal.code, ProblemCode::RateLimited);
+        assert_eq!(refusal.limit_name, Some(LimitName::RequestsPerPeer));
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(10)));
         tokio::time::advance(Duration::from_secs(10)).await;
         limiters.check_peer(peer).unwrap();

@@ -11,6 +11,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 
 use crate::config::ApiConfig;
+use crate::connections;
 use crate::esplora;
 use crate::observe::observe;
 use crate::rate_limit::FORGET_EVERY;
@@ -19,8 +20,8 @@ use crate::state::ApiState;
 
 /// How long a request head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept. Longer than the pause between two long polls.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How often connections are looked for whose next head does not come.
+const STALLED_EVERY: Duration = Duration::from_secs(2);
 /// How long a closing connection may linger.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Threads and connections of the operator's listener.
@@ -70,11 +71,16 @@ async fn stopped(
     stop: impl Future<Output = ()> + Send,
     handles: Vec<ServerHandle>,
 ) {
+    // An idle connection is closed by the framework; one that is older has begun a head.
+    let quiet_max = state.config.keep_alive + HEAD_TIMEOUT;
     let housekeeping = async {
-        let mut ticks = tokio::time::interval(FORGET_EVERY);
+        let mut forget = tokio::time::interval(FORGET_EVERY);
+        let mut stalled = tokio::time::interval(STALLED_EVERY);
         loop {
-            ticks.tick().await;
-            state.rate_limiters.forget_idle();
+            tokio::select! {
+                _ = forget.tick() => state.rate_limiters.forget_idle(),
+                _ = stalled.tick() => state.connections.close_stalled(quiet_max),
+            }
         }
     };
     tokio::select! {
@@ -125,7 +131,9 @@ fn server(
     let (workers, connections) = surface.workers(&state.config);
     let shutdown_secs = state.config.shutdown_timeout.as_secs();
     let stall_ms = u32::try_from(state.config.reader_stall_max.as_millis()).unwrap_or(u32::MAX);
+    let keep_alive = state.config.keep_alive;
     let state = state.clone();
+    let counted = (surface == Surface::Public).then(|| Arc::clone(&state.connections));
     let server = HttpServer::new(move || {
         let esplora = state.esplora.clone().filter(|_| surface == Surface::Public);
         App::new()
@@ -142,12 +150,17 @@ fn server(
     })
     // Who has gone gets no answer: an event stream would stay until its next heartbeat.
     .h1_allow_half_closed(false)
-    .on_connect(move |connection, _| end_when_stalled(connection, stall_ms))
+    .on_connect(move |connection, kept| {
+        end_when_stalled(connection, stall_ms);
+        if let Some(connections) = &counted {
+            connections::take_in(connections, connection, kept);
+        }
+    })
     .workers(workers)
     .max_connections(connections)
     .client_request_timeout(HEAD_TIMEOUT)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
+    .keep_alive(keep_alive)
     .shutdown_timeout(shutdown_secs)
     .disable_signals()
     .listen(listener)?;

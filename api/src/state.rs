@@ -10,6 +10,7 @@ use satpost_domain::limits::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::ApiConfig;
+use crate::connections::Connections;
 use crate::esplora::EsploraState;
 use crate::events::EventStreams;
 use crate::live::LiveReaders;
@@ -27,6 +28,8 @@ pub struct ApiState {
     pub(crate) verifier: Verifier,
     pub(crate) rate_limiters: RateLimiters,
     pub(crate) metrics: HttpMetrics,
+    /// The open connections of clients.
+    pub(crate) connections: Arc<Connections>,
     /// Room for fetches that wait.
     pub(crate) waiting_fetches: Semaphore,
     /// Room for event streams.
@@ -56,10 +59,12 @@ impl ApiState {
     pub fn new(config: ApiConfig, ports: ApiPorts) -> Result<Self, prometheus::Error> {
         let started_at = ports.clock.now();
         let nonces = NonceMemory::new(started_at.as_secs(), SIGNATURE_NONCES_MAX);
+        let metrics = HttpMetrics::register(&ports.registry)?;
         Ok(Self {
             verifier: Verifier::new(config.authorities.clone(), nonces),
             rate_limiters: RateLimiters::new(&config.rate_limits),
-            metrics: HttpMetrics::register(&ports.registry)?,
+            connections: Arc::new(Connections::new(config.connections, metrics.clone())),
+            metrics,
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
             event_streams: Arc::new(EventStreams::new(config.event_streams_max)),
             live_readers: Arc::new(LiveReaders::new(config.live.readers_max)),

@@ -1,4 +1,5 @@
-//! Keeps a body that nobody read to its end from keeping the connection.
+//! Keeps a body that nobody read to its end from keeping the connection; and lets an answer hold on to
+//! what must live until its last byte is written.
 //!
 //! When a handler drops a chunked body, the web framework answers and then discards what still
 //! comes, without a bound in bytes or time. A body that is alive while the answer is written makes
@@ -28,13 +29,13 @@ impl Stream for SharedBody {
     }
 }
 
-/// An answer that holds on to the body of its request.
-struct Holding {
+/// An answer that holds on to something of its request.
+struct Holding<T> {
     answer: BoxBody,
-    _request: SharedBody,
+    _held: T,
 }
 
-impl MessageBody for Holding {
+impl<T: Unpin + 'static> MessageBody for Holding<T> {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -63,15 +64,18 @@ pub(crate) fn share(request: &mut ServiceRequest) -> Option<SharedBody> {
     }
 }
 
-/// Lets the answer hold on to the body.
-pub(crate) fn hold(response: ServiceResponse, body: Option<SharedBody>) -> ServiceResponse {
-    let Some(body) = body else {
+/// Lets the answer hold on to something, like the body of its request.
+pub(crate) fn hold<T: Unpin + 'static>(
+    response: ServiceResponse,
+    held: Option<T>,
+) -> ServiceResponse {
+    let Some(held) = held else {
         return response;
     };
     response.map_body(|_, answer| {
         BoxBody::new(Holding {
             answer,
-            _request: body,
+            _held: held,
         })
     })
 }

@@ -258,6 +258,9 @@ pub const BODY_GRACE: Duration = Duration::from_secs(3);
 pub const BODY_BYTES_PER_SEC_MIN: u64 = 512;
 /// The largest request line and headers together, in bytes.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How many connections beyond those that may be open are kept open to be told so; what comes then is
+/// closed at once.
+pub const CONNECTIONS_REFUSED_POLITELY_MAX: usize = 64;
 /// How many signature nonces are remembered. A full memory refuses requests, it never forgets.
 pub const SIGNATURE_NONCES_MAX: usize = 1 << 20;
 /// How many keys and how many peers the rate limiter remembers at once.

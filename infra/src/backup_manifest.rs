@@ -34,7 +34,7 @@ pub struct BackupManifest {
     pub position: String,
     /// The hash that stands for everything through the last batch.
     pub chain: String,
-    /// Whether payloads and their keys are there.
+    /// Whether the ciphertexts of payloads are there; their keys never are.
     pub with_payloads: bool,
     /// Whether the keys of the server are there.
     pub with_keys: bool,
@@ -121,10 +121,15 @@ impl BackupManifest {
             log_id: hex::encode(copied.log_id),
             position: copied.head.to_string(),
             chain: hex::encode(copied.chain),
-            with_payloads: !copied.payloads.is_empty(),
+            with_payloads: copied.payloads.is_some(),
             with_keys,
             segments: segments.collect(),
-            files: copied.payloads.iter().map(FileEntry::new).collect(),
+            files: copied
+                .payloads
+                .iter()
+                .flatten()
+                .map(FileEntry::new)
+                .collect(),
             checkpoint: checkpoint.map(LogCheckpoint::to_json),
         }
     }
@@ -189,7 +194,12 @@ impl BackupManifest {
         source: &Path,
         target: &Path,
         to: Option<Position>,
+        payload_keys: Option<&Path>,
     ) -> anyhow::Result<RestoreOptions> {
+        anyhow::ensure!(
+            self.with_payloads || payload_keys.is_none(),
+            "the backup holds no payloads, so keys of payloads are of no use"
+        );
         let payloads = self.files.iter().map(FileEntry::backed_up);
         Ok(RestoreOptions {
             source: source.to_owned(),
@@ -200,6 +210,7 @@ impl BackupManifest {
             chain: satpost_domain::ids::parse_hex(&self.chain)?,
             segments: u32::try_from(self.segments.len())?,
             payloads: payloads.collect::<anyhow::Result<_>>()?,
+            payload_keys: payload_keys.map(Path::to_owned),
         })
     }
 }

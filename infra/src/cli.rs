@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod config;
 mod doctor;
+mod erasure;
 mod events;
 mod explain;
 mod export;
@@ -59,6 +60,9 @@ enum Tool {
     Rebuild(rebuild::RebuildArguments),
     /// Recompute every checksum, hash, position and revision of the log, and compare it with its signed checkpoints.
     Verify(verify::VerifyArguments),
+    /// Prove that what was closed is gone, and keep the keys of backups small and new.
+    #[command(subcommand)]
+    Erasure(erasure::ErasureTool),
     /// Copy the log, consistent at one position, while the server runs or not.
     Backup(backup::BackupArguments),
     /// Make a new data folder of a backup, up to any position.
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Some(Tool::Replay(arguments)) => finished(replay::run(&arguments)),
         Some(Tool::Rebuild(arguments)) => rebuild::run(&arguments),
         Some(Tool::Verify(arguments)) => verify::run(&arguments),
+        Some(Tool::Erasure(tool)) => erasure::run(&tool),
         Some(Tool::Backup(arguments)) => finished(backup::run(&arguments)),
         Some(Tool::Restore(arguments)) => finished(restore::run(&arguments)),
         Some(Tool::Stats(arguments)) => finished(stats::run(&arguments)),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use satpost_api::ConnectionLimits;
 use satpost_domain::limits::FINAL_DEPTH_DEFAULT;
 use satpost_domain::network::Network;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,10 @@ pub struct ServerConfig {
     /// Also limit requests and registrations by network address. False where all requests come
     /// from one proxy or Tor process, which would be limited as a whole.
     pub limit_peers: bool,
+    /// How many connections clients may have open together.
+    pub connections_max: usize,
+    /// How many of them may come from one network address; with `limit_peers` only.
+    pub connections_per_peer_max: usize,
 }
 
 /// The Bitcoin node.
@@ -194,6 +199,8 @@ impl Default for Config {
                 requests_per_second: 50,
                 requests_burst: 200,
                 limit_peers: true,
+                connections_max: ConnectionLimits::default().total_max,
+                connections_per_peer_max: 1_024,
             },
             node: NodeConfig {
                 rpc_url: String::new(),

@@ -16,6 +16,7 @@
 //!   EventStoreDB.
 //! - [`log_checkpoints`]: the server's signature under its log; [`backup_manifest`]: what describes a
 //!   backup.
+//! - [`erasure`]: whether what was closed is gone, and what is open is there.
 //! - [`processes`]: runs the process managers.
 //! - [`config`], [`server_keys`], [`system`], [`telemetry`], [`shutdown`], [`status`], `open_files`:
 //!   what a server needs around it.
@@ -28,6 +29,7 @@ pub mod bitcoind;
 pub mod cli;
 pub mod config;
 pub mod electrs;
+pub mod erasure;
 pub mod esplora;
 pub mod event_log;
 pub mod log_checkpoints;

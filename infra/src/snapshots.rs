@@ -71,6 +71,15 @@ pub struct SaveError {
 }
 
 impl Saved {
+    /// How far all projections in it are; nothing when nothing was saved.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.projections
+            .iter()
+            .map(|snapshot| snapshot.position)
+            .min()
+    }
+
     /// The projections as they were saved, for the log with this identity, which ends at `head`.
     /// A snapshot ahead of the end tells of events that never happened (a log restored from an
     /// older backup), one of another log of events of others; both are left aside.

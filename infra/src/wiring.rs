@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use satpost_api::ports::ApiPorts;
 use satpost_api::price_query::{NoPrices, PriceQuery};
-use satpost_api::{ApiConfig, ApiState, Listeners, Rate, RateLimits};
+use satpost_api::{ApiConfig, ApiState, ConnectionLimits, Listeners, Rate, RateLimits};
 use satpost_commands::Handler;
 use satpost_commands::ports::{Clock, EventLog, IdSource, Payloads};
 use satpost_event_store::LogIdentity;
@@ -321,6 +321,9 @@ impl Server {
         config.vapid_key = vapid_key;
         config.push = push::push_credentials(&self.config);
         config.rate_limits = rate_limits(&self.config);
+        config.connections = connection_limits(&self.config);
+        // Whatever becomes of connections, one worker alone could have them all.
+        config.connections_per_worker_max = config.connections.total_max + 1_024;
         config.watched_addresses_max = self.config.watching.addresses_max;
         Ok(ApiState::new(config, ports)?)
     }
@@ -348,6 +351,14 @@ fn rate_limits(config: &Config) -> RateLimits {
         registrations_per_peer: defaults
             .registrations_per_peer
             .filter(|_| config.server.limit_peers),
+    }
+}
+
+fn connection_limits(config: &Config) -> ConnectionLimits {
+    let per_peer_max = config.server.connections_per_peer_max;
+    ConnectionLimits {
+        total_max: config.server.connections_max,
+        per_peer_max: config.server.limit_peers.then_some(per_peer_max),
     }
 }
 

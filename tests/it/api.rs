@@ -3,7 +3,9 @@
 mod addresses;
 mod balance;
 mod clients;
+mod connections;
 mod events;
+mod forgetting;
 mod idempotency;
 mod isolation;
 mod limits;
@@ -17,6 +19,7 @@ mod reachable;
 mod receive;
 mod service;
 mod signatures;
+mod signed_bytes;
 mod spotbit;
 mod wallet;
 mod wire;

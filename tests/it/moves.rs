@@ -1,6 +1,7 @@
 //! The operator's tools that move a log, explain it and rebuild what is made from it: the real binary
 //! on real folders.
 
+mod erasure;
 mod explain;
 mod rebuild;
 mod sample;

@@ -10,8 +10,10 @@
 )]
 
 mod cluster;
+mod quiet_logs;
 mod readme;
 mod stage;
+mod verbs;
 
 use readme::story;
 use stage::Stage;

@@ -31,15 +31,20 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts everything `make run` starts, on free ports.
     pub(crate) fn set() -> Self {
-        Self::set_over(|_| None)
+        Self::set_over(|_| None, &[])
+    }
+
+    /// The same with further flags of the server.
+    pub(crate) fn set_with(flags: &[&str]) -> Self {
+        Self::set_over(|_| None, flags)
     }
 
     /// The same with the log on a server of the EventStoreDB protocol.
     pub(crate) fn set_with_a_cluster() -> Self {
-        Self::set_over(|folder| Some(Cluster::start(&folder.join("cluster"))))
+        Self::set_over(|folder| Some(Cluster::start(&folder.join("cluster"))), &[])
     }
 
-    fn set_over(cluster: impl FnOnce(&Path) -> Option<Cluster>) -> Self {
+    fn set_over(cluster: impl FnOnce(&Path) -> Option<Cluster>, further: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let node_ports = [free_address(), free_address(), free_address()];
@@ -85,6 +90,7 @@ impl Stage {
             .into_iter()
             .chain(log)
             .flat_map(|(flag, value)| [flag.to_owned(), value])
+            .chain(further.iter().map(|flag| (*flag).to_owned()))
             .collect();
         let server = ServerProcess::start(&folder.path().join("satpost"), &flags);
         Self {
@@ -117,6 +123,37 @@ impl Stage {
             );
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Runs a line that must succeed; what it told.
+    pub(crate) fn told(&self, line: &str) -> String {
+        let output = self.shell(line);
+        assert!(
+            output.status.success(),
+            "$ {line}\n{}{}\nserver:\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+            self.server.log_tail()
+        );
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    }
+
+    /// The server.
+    pub(crate) const fn server(&self) -> &ServerProcess {
+        &self.server
+    }
+
+    /// Where the push service listens.
+    pub(crate) const fn push_address(&self) -> SocketAddr {
+        self.push_address
+    }
+
+    /// The folder of everything on the stage.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Kills the server as a power switch would, and starts it again.
@@ -158,6 +195,21 @@ impl Stage {
         }
     }
 
+    /// What the operator's tool says about what was closed.
+    pub(crate) fn what_was_closed_is_gone(&self) {
+        let output = Command::new(binaries().join("satpostd"))
+            .args(["erasure", "verify", "--data-dir"])
+            .arg(&self.server.data_dir)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
     /// What the operator's tool says about the projections.
     pub(crate) fn rebuilt_projections_equal_the_live_ones(&self) {
         let log = self.cluster.iter();
@@ -177,7 +229,7 @@ impl Stage {
     }
 
     /// Runs a line in the folder of the stage; variables of earlier lines are there.
-    fn shell(&self, line: &str) -> Output {
+    pub(crate) fn shell(&self, line: &str) -> Output {
         let line = line.replace(
             "http://127.0.0.1:8422",
             &format!("http://{}", self.push_address),

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use satpost_api::ports::{ApiPorts, BlockProofs, FEATURE_WATCHING, NoBlockProofs, ServiceStatus};
 use satpost_api::price_query::{NoPrices, PriceQuery};
-use satpost_api::{ApiConfig, ApiState, Listeners, LiveConfig, RateLimits, run};
+use satpost_api::{
+    ApiConfig, ApiState, ConnectionLimits, Listeners, LiveConfig, RateLimits, run,
+};
 use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
 use satpost_commands::ports::Clock;
@@ -56,6 +58,10 @@ pub struct ServerOptions {
     pub store: Arc<dyn EventStore>,
     /// How often who may ask.
     pub rate_limits: RateLimits,
+    /// How many connections may be open.
+    pub connections: ConnectionLimits,
+    /// How long an idle one is kept.
+    pub keep_alive: Duration,
     /// Whether the projections follow the log.
     pub follow: bool,
     /// Whether there is a node.
@@ -79,6 +85,11 @@ impl Default for ServerOptions {
         Self {
             store: Arc::new(MemoryEventStore::new()),
             rate_limits: RateLimits::off(),
+            connections: ConnectionLimits {
+                per_peer_max: None,
+                ..ConnectionLimits::default()
+            },
+            keep_alive: Duration::from_secs(75),
             follow: true,
             watching: true,
             prices: Arc::new(NoPrices::default()),
@@ -175,6 +186,8 @@ impl HttpServer {
         };
         let mut config = ApiConfig::new(Network::Regtest, vec![address.to_string()]);
         config.rate_limits = options.rate_limits;
+        config.connections = options.connections;
+        config.keep_alive = options.keep_alive;
         config.watched_addresses_max = options.watched_addresses_max;
         config.workers = 1;
         config.event_streams_max = options.event_streams_max;

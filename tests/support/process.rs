@@ -232,6 +232,16 @@ impl ServerProcess {
         self.child.id()
     }
 
+    /// Everything the server has said, on both its outputs, over all its starts.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn whole_log(&self) -> String {
+        let bytes = fs::read(&self.log).expect("the log of the server can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// The last lines the server has logged.
     #[must_use]
     pub fn log_tail(&self) -> String {

@@ -150,8 +150,14 @@ impl<'k> Request<'k> {
     /// socket themselves, or send the same bytes twice.
     #[must_use]
     pub fn sign(&self, server: &HttpServer) -> Vec<(&'static str, String)> {
-        let digest = self.body.as_ref().map(|(_, bytes)| content_digest(bytes));
         let authority = self.authority.clone().unwrap_or_else(|| server.authority());
+        self.sign_for(authority, server.now().as_secs())
+    }
+
+    /// The same for a server of this name, whose clock shows so many seconds.
+    #[must_use]
+    pub fn sign_for(&self, authority: String, now: u64) -> Vec<(&'static str, String)> {
+        let digest = self.body.as_ref().map(|(_, bytes)| content_digest(bytes));
         let covered = CoveredRequest {
             method: self.method.as_str(),
             authority: &authority,
@@ -160,7 +166,6 @@ impl<'k> Request<'k> {
             content_digest: digest.as_deref(),
             idempotency_key: self.idempotency_key.as_deref(),
         };
-        let now = server.now().as_secs();
         let created = now.saturating_add_signed(self.created_offset_secs);
         let (mut inputs, mut signatures) = (Vec::new(), Vec::new());
         for (label, key) in ["sig1", "sig2"].into_iter().zip(&self.signers) {

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use super::ports::ChainQuery;
 use crate::config::Rate;
 use crate::metrics::HttpMetrics;
+use crate::problem::LimitName;
 use crate::rate_limit::{Limiter, Uptime};
 
 /// What the operator decides about the Esplora API.
@@ -65,7 +66,7 @@ impl EsploraState {
     #[must_use]
     pub fn new(config: EsploraConfig, chain: Arc<dyn ChainQuery>, metrics: HttpMetrics) -> Self {
         Self {
-            peers: Limiter::new(config.per_peer, Uptime::start()),
+            peers: Limiter::new(LimitName::RequestsPerPeer, config.per_peer, Uptime::start()),
             websockets: Arc::new(Semaphore::new(ESPLORA_WEBSOCKETS_MAX)),
             stopping: watch::Sender::new(false),
             config,

@@ -14,6 +14,7 @@ const EVERYWHERE: &[Code] = &[
     Code::Malformed,
     Code::HeadTooLarge,
     Code::RateLimited,
+    Code::TooManyConnections,
     Code::Internal,
 ];
 

@@ -32,6 +32,7 @@ pub(crate) fn render(error: &ApiError, request_id: &str, form: Form) -> HttpResp
         request_id: request_id.to_owned(),
         server_time: error.server_time,
         limit: error.limit,
+        limit_name: error.limit_name.map(|name| name.as_str().to_owned()),
     };
     let mut response = HttpResponse::build(status(code));
     if let Some(seconds) = retry_after_secs(error) {
@@ -63,6 +64,7 @@ pub(crate) fn log_level(code: ProblemCode) -> Level {
         Code::Conflict
         | Code::RateLimited
         | Code::TooManyStreams
+        | Code::TooManyConnections
         | Code::QueueFull
         | Code::PriceUnavailable => Level::INFO,
         Code::Malformed

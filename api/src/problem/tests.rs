@@ -67,7 +67,8 @@ fn tells_a_sender_less_than_an_owner_about_a_closed_mailbox() {
 #[test]
 fn rounds_retry_after_up() {
     let wait = std::time::Duration::from_millis(1_001);
-    let response = render(&ApiError::rate_limited(wait), "r-1", Form::Json);
+    let error = ApiError::rate_limited(crate::problem::LimitName::RequestsPerKey, wait);
+    let response = render(&error, "r-1", Form::Json);
     assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "2");
 }
 

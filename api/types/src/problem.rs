@@ -26,6 +26,11 @@ pub struct Problem {
     /// The bound that was passed; with `too-large`, `queue-full` and the like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// Which limiter refused, with 429 and `too-many-connections`: `requests-per-peer`,
+    /// `requests-per-key`, `registrations-per-peer`, `event-streams-per-client`, `connections` or
+    /// `connections-per-peer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_name: Option<String>,
 }
 
 macro_rules! problem_codes {
@@ -152,6 +157,8 @@ problem_codes! {
     Internal = "internal", 500, "The server failed";
     /// The log takes nothing now; nothing was changed, or a repeat is safe.
     Unavailable = "unavailable", 503, "The server takes no commands now";
+    /// The peer, or the server, has as many connections open as it may.
+    TooManyConnections = "too-many-connections", 503, "Too many connections are open";
     /// The projections are behind the position asked for.
     Behind = "behind", 503, "The server has not caught up yet";
     /// The feature needs a node and there is none.

@@ -18,6 +18,7 @@
 //! - `recovery`, `loading`, `scan`, `last_segment`, `clean_mark`: what happens when the log is opened.
 //! - [`verify`], [`statistics`]: reading all of it with tools, by way of `walk`, `side_by_side` and
 //!   `by_name`.
+//! - [`erasure`]: what a proof needs that closed payloads are gone.
 //! - [`backup`], [`restore`]: a copy through one position, and a data folder made of it.
 //!
 //! # Architecture invariants
@@ -59,6 +60,7 @@ pub mod backup;
 mod by_name;
 mod clean_mark;
 pub(crate) mod data_folder;
+pub mod erasure;
 pub(crate) mod frame;
 mod full_segment;
 mod gathering;

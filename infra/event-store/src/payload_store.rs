@@ -11,7 +11,7 @@
 //! is opened. A store without a log ([`LocalPayloadStore`]) is decided by its keys.
 //!
 //! - `seal`: encrypting and decrypting.
-//! - `key_file`: the slots.
+//! - `key_file`: the slots; `key_copy`: a copy of them elsewhere, for backups.
 //! - `blob_segment`: the form of the ciphertext files.
 //! - `index`: where each living payload is, in memory.
 //! - `writer`: storing and erasing, used by the one thread that writes.
@@ -51,6 +51,7 @@ pub(crate) mod blob_segment;
 pub mod canary;
 pub(crate) mod index;
 pub(crate) mod keeper;
+pub(crate) mod key_copy;
 pub(crate) mod key_file;
 mod local;
 pub(crate) mod recovery;
@@ -61,6 +62,7 @@ pub(crate) mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use self::key_copy::{KeyCopy, copy_payload_keys};
 pub use self::local::{LocalPayloadStore, LocalPayloadStoreOptions};
 
 /// The folder of the store inside the data folder.

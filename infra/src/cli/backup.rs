@@ -22,7 +22,7 @@ use crate::system::SystemClock;
 /// What to back up, and where to.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "By default a backup holds the log and its signed checkpoints. It does not hold payloads: what was erased cannot come back from it, and messages that were not acknowledged yet, watched addresses and push targets are lost when it is restored. It does not hold the server's keys.\n\nFull segments are linked where the backup is on the same file system. That takes no time and no space, and protects from a wrong command, not from a broken disk: copy such a backup to another machine, or use --copy."
+    after_help = "By default a backup holds the log and its signed checkpoints. It does not hold payloads: messages that were not acknowledged yet, watched addresses and push targets are lost when it is restored. It does not hold the server's keys.\n\nWith --payload-keys FILE ciphertexts are in the backup, and their keys are in FILE only, which must be elsewhere. Each backup replaces FILE, and so does `satpostd erasure keys`: what was erased until then stays erased in every backup, however old. Keep no other copy of FILE.\n\nFull segments are linked where the backup is on the same file system. That takes no time and no space, and protects from a wrong command, not from a broken disk: copy such a backup to another machine, or use --copy."
 )]
 pub(super) struct BackupArguments {
     #[command(flatten)]
@@ -30,9 +30,9 @@ pub(super) struct BackupArguments {
     /// Where the backup goes: an empty folder, or one that is not there.
     #[arg(value_name = "TARGET")]
     target: PathBuf,
-    /// Also copy payloads and their keys. Such a backup keeps what is erased later: delete it soon.
-    #[arg(long)]
-    with_payloads: bool,
+    /// Also copy the ciphertexts of payloads, and replace FILE by a copy of their keys.
+    #[arg(long, value_name = "FILE")]
+    payload_keys: Option<PathBuf>,
     /// Also copy the server's signing key and Web Push key.
     #[arg(long)]
     with_keys: bool,
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &BackupArguments) -> anyhow::Result<()> {
     let options = BackupOptions {
         folder: folder.to_owned(),
         target: target.to_owned(),
-        payloads: arguments.with_payloads,
+        payload_keys: arguments.payload_keys.clone(),
         link: !arguments.copy,
     };
     let progress = ByteProgress::new();
@@ -162,7 +162,7 @@ fn tell(
             .segments
             .iter()
             .map(|segment| &segment.file)
-            .chain(&copied.payloads)
+            .chain(copied.payloads.iter().flatten())
     };
     let sum = |is_linked: bool| -> u64 {
         let files = files().filter(|file| file.sha256.is_none() == is_linked);
@@ -178,7 +178,7 @@ fn tell(
             "segments": copied.segments.len(),
             "linked_bytes": sum(true),
             "copied_bytes": sum(false),
-            "with_payloads": arguments.with_payloads,
+            "with_payloads": copied.payloads.is_some(),
             "with_keys": arguments.with_keys,
             "signed": is_signed,
             "seconds": seconds,
@@ -195,12 +195,17 @@ fn tell(
         HumanBytes(sum(false)),
     )?;
     writeln!(out, "  chain     {}", hex::encode(copied.chain))?;
-    let payloads = if arguments.with_payloads {
-        "with their keys: delete this backup when messages in it must be gone"
-    } else {
-        "not in the backup: waiting messages, watched addresses and push targets are lost on restore"
-    };
-    writeln!(out, "  payloads  {payloads}")?;
+    match &arguments.payload_keys {
+        Some(keys) => writeln!(
+            out,
+            "  payloads  their keys are in {}; refresh it with `satpostd erasure keys`",
+            keys.display()
+        )?,
+        None => writeln!(
+            out,
+            "  payloads  not in the backup: waiting messages, watched addresses and push targets are lost on restore"
+        )?,
+    }
     let keys = if arguments.with_keys {
         "in the backup"
     } else {

@@ -30,6 +30,9 @@ pub(super) struct RestoreArguments {
     /// Leave out everything behind this position.
     #[arg(long, value_name = "POSITION")]
     to: Option<Position>,
+    /// The newest copy of the keys of payloads. What was erased before it was made does not come back; without it no payload does.
+    #[arg(long, value_name = "FILE")]
+    payload_keys: Option<PathBuf>,
     /// Refuse a backup whose checkpoint is not signed with this public key.
     #[arg(long, value_name = "HEX", value_parser = satpost_domain::ids::parse_hex::<32>)]
     key: Option<[u8; 32]>,
@@ -50,7 +53,8 @@ struct Checkpoints {
 pub(super) fn run(arguments: &RestoreArguments) -> anyhow::Result<()> {
     let (source, target) = (arguments.source.as_path(), arguments.data_dir.as_path());
     let manifest = BackupManifest::read(source)?;
-    let options = manifest.restore_options(source, target, arguments.to)?;
+    let keys = arguments.payload_keys.as_deref();
+    let options = manifest.restore_options(source, target, arguments.to, keys)?;
     let is_signed = check_signature(&manifest, &options, arguments.key)?;
     let progress = ByteProgress::new();
     let unfinished = restore(&options, &|done, total| progress.reach(done, total))
@@ -68,7 +72,15 @@ pub(super) fn run(arguments: &RestoreArguments) -> anyhow::Result<()> {
         behind,
         is_signed,
     };
-    tell(arguments, &options, &restored, &checkpoints, seconds)
+    let is_keyless = manifest.with_payloads && keys.is_none();
+    tell(
+        arguments,
+        &options,
+        &restored,
+        &checkpoints,
+        is_keyless,
+        seconds,
+    )
 }
 
 /// Whether the backup is signed. With an expected key it must be.
@@ -119,6 +131,7 @@ fn tell(
     options: &RestoreOptions,
     restored: &Restored,
     checkpoints: &Checkpoints,
+    is_keyless: bool,
     seconds: f64,
 ) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
@@ -160,6 +173,12 @@ fn tell(
         HumanCount(restored.payloads),
         HumanCount(restored.payloads_lost)
     )?;
+    if is_keyless {
+        writeln!(
+            out,
+            "  NOTE      the backup has ciphertexts of payloads; with the copy of their keys (--payload-keys) those that are not erased come back"
+        )?;
+    }
     if !checkpoints.is_signed {
         writeln!(
             out,

@@ -187,13 +187,20 @@ impl Config {
         {
             return Err(ConfigError::EventStoreDbBeyondLoopback(listen));
         }
-        if server.requests_per_second == 0 {
-            return Err(ConfigError::Zero("server.requests_per_second"));
-        }
-        if server.requests_burst == 0 {
-            return Err(ConfigError::Zero("server.requests_burst"));
-        }
-        Ok(())
+        let numbers = [
+            (
+                "server.requests_per_second",
+                server.requests_per_second == 0,
+            ),
+            ("server.requests_burst", server.requests_burst == 0),
+            ("server.connections_max", server.connections_max == 0),
+            (
+                "server.connections_per_peer_max",
+                server.connections_per_peer_max == 0,
+            ),
+        ];
+        let zero = numbers.into_iter().find(|(_, is_zero)| *is_zero);
+        zero.map_or(Ok(()), |(key, _)| Err(ConfigError::Zero(key)))
     }
 
     fn check_node(&self) -> Result<(), ConfigError> {
@@ -279,6 +286,20 @@ mod tests {
             allow(WATCHED_ADDRESSES_CEILING + 1),
             Err(ConfigError::TooManyAddresses(_))
         ));
+    }
+
+    #[test]
+    fn takes_some_connections() {
+        let max = |all, of_peer| {
+            with(|config| {
+                config.server.connections_max = all;
+                config.server.connections_per_peer_max = of_peer;
+            })
+        };
+        max(1, 1).unwrap();
+        for (all, of_peer) in [(0, 1), (1, 0)] {
+            assert!(matches!(max(all, of_peer), Err(ConfigError::Zero(_))));
+        }
     }
 
     #[test]

@@ -57,6 +57,16 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "Also limit requests and registrations by network address. `false` where all requests come from one proxy or Tor process.",
     ),
     (
+        "server.connections_max",
+        None,
+        "How many connections clients may have open together. One more is answered 503 `too-many-connections`; each event stream is one, and so is each waiting fetch.",
+    ),
+    (
+        "server.connections_per_peer_max",
+        None,
+        "How many of them may come from one network address (an IPv4 address or an IPv6 /64), when `server.limit_peers` is on.",
+    ),
+    (
         "node.rpc_url",
         Some("--node-rpc-url"),
         "The node's RPC, like `http://127.0.0.1:8332`. Empty: no node, so nothing is watched; messaging works.",

@@ -227,6 +227,10 @@ async fn keeps_so_many_streams_open_and_no_more() {
     let refused = Request::query("/v1/events", &alice.identity);
     let refused = refused.send_signed(&server, &ask(&alice)).await;
     let problem = refused.expect_problem(Code::TooManyStreams);
+    assert_eq!(
+        problem.limit_name.as_deref(),
+        Some("event-streams-per-client")
+    );
     assert_eq!(problem.limit, Some(EVENT_STREAMS_PER_CLIENT_MAX as u64));
     assert!(refused.header("retry-after").is_some());
 

@@ -30,7 +30,8 @@ async fn slows_one_key_down_and_no_other() {
     assert_eq!(query.send(&server).await.status.as_u16(), 200);
     assert_eq!(query.send(&server).await.status.as_u16(), 200);
     let refused = query.send(&server).await;
-    refused.expect_problem(Code::RateLimited);
+    let problem = refused.expect_problem(Code::RateLimited);
+    assert_eq!(problem.limit_name.as_deref(), Some("requests-per-key"));
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
     let other = Request::query("/v1/clients/self", &bob.identity)
@@ -87,10 +88,10 @@ async fn slows_a_peer_down_before_it_reads() {
         .send(&server)
         .await
         .expect_problem(Code::SignatureMissing);
-    unsigned
-        .send(&server)
-        .await
-        .expect_problem(Code::RateLimited);
+    let refused = unsigned.send(&server).await;
+    let problem = refused.expect_problem(Code::RateLimited);
+    assert_eq!(problem.limit_name.as_deref(), Some("requests-per-peer"));
+    assert!(refused.header("retry-after").is_some());
     server.stop().await;
 }
 
@@ -102,11 +103,13 @@ async fn counts_registrations_by_themselves() {
     })
     .await;
     let wallet = Wallet::registered(1, &server).await;
-    Wallet::new(2)
-        .register()
-        .send(&server)
-        .await
-        .expect_problem(Code::RateLimited);
+    let refused = Wallet::new(2).register().send(&server).await;
+    let problem = refused.expect_problem(Code::RateLimited);
+    assert_eq!(
+        problem.limit_name.as_deref(),
+        Some("registrations-per-peer")
+    );
+    assert!(refused.header("retry-after").is_some());
     let query = Request::query("/v1/clients/self", &wallet.identity)
         .send(&server)
         .await;

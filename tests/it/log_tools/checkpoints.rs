@@ -125,11 +125,11 @@ async fn a_log_that_lost_its_end_is_behind_an_auditors_copy() {
 async fn a_restored_server_has_its_keys_and_a_wrong_key_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let data = signed_log(root.path()).await;
-    let backup = root.path().join("backup");
+    let (backup, keys) = (root.path().join("backup"), root.path().join("payload.keys"));
     json(
         "backup",
         &data,
-        &[text(&backup), "--with-keys", "--with-payloads"],
+        &[text(&backup), "--with-keys", "--payload-keys", text(&keys)],
     );
     let wrong = root.path().join("wrong");
     let refused = tool(
@@ -146,7 +146,11 @@ async fn a_restored_server_has_its_keys_and_a_wrong_key_is_refused() {
     assert!(!wrong.exists(), "nothing is made before the key is checked");
     let key = lines(&data)[0]["key"].as_str().unwrap().to_owned();
     let fresh = root.path().join("fresh");
-    let restored = json("restore", &fresh, &[text(&backup), "--key", &key]);
+    let restored = json(
+        "restore",
+        &fresh,
+        &[text(&backup), "--key", &key, "--payload-keys", text(&keys)],
+    );
     assert_eq!(restored["signed"], true);
     assert_eq!(restored["payloads_lost"], 0);
     assert_eq!(

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use satpost_commands::ports::{EventLog as _, Expected, NewEvent, NewPayload};
 use satpost_domain::chain::{BlockRef, ChainEvent, OutPoint, Touch};
 use satpost_domain::client::ClientEvent;
-use satpost_domain::ids::{BlockHash, ChainHash, Digest, Txid};
+use satpost_domain::hash::sha256;
+use satpost_domain::ids::{BlockHash, ChainHash, Txid};
 use satpost_domain::mailbox::{MailboxEvent, SizeBucket};
 use satpost_domain::network::Network;
 use satpost_domain::script::Script;
@@ -118,7 +119,7 @@ impl Sample {
                 seq: u64::from(seq),
                 id,
                 size: SizeBucket::of(512).unwrap(),
-                digest: Digest::new([seq; 32]),
+                digest: sha256(&[seq; 512]),
                 chain: ChainHash::new([seq; 32]),
                 knock: false,
                 at: AT,

@@ -99,6 +99,7 @@ impl CallError {
                     | ProblemCode::Conflict
                     | ProblemCode::RateLimited
                     | ProblemCode::TooManyStreams
+                    | ProblemCode::TooManyConnections
                     | ProblemCode::Internal
                     | ProblemCode::Unavailable
                     | ProblemCode::Behind

@@ -18,7 +18,7 @@ use super::segment;
 use super::verify::{Findings, folder};
 use super::walk::{self, Walk};
 use crate::LogIdentity;
-use crate::payload_store::{self, key_file};
+use crate::payload_store;
 use crate::storage::{Disk, OpenError};
 
 /// How much is copied at once.
@@ -31,8 +31,9 @@ pub struct BackupOptions {
     pub folder: PathBuf,
     /// Where the backup goes: an empty folder, or none yet.
     pub target: PathBuf,
-    /// Also copy ciphertexts and their keys. Such a backup keeps what is erased later.
-    pub payloads: bool,
+    /// Also copy ciphertexts, and replace this file by a copy of their keys. The backup itself never
+    /// holds keys: what is erased later is erased in it, too, with the next copy of the keys.
+    pub payload_keys: Option<PathBuf>,
     /// Link full segments where the file system allows it. A linked file is the same file: damage to
     /// one is damage to both.
     pub link: bool,
@@ -75,8 +76,8 @@ pub struct BackedUp {
     pub chain: [u8; 32],
     /// By number.
     pub segments: Vec<BackedUpSegment>,
-    /// The files of the payloads.
-    pub payloads: Vec<BackedUpFile>,
+    /// The ciphertexts of the payloads; nothing when they were left out.
+    pub payloads: Option<Vec<BackedUpFile>>,
 }
 
 /// Why there is no backup, or no data folder made of one.
@@ -90,6 +91,12 @@ pub enum CopyError {
     NotEmpty {
         /// The target.
         folder: PathBuf,
+    },
+    /// The keys would be copied into the backup.
+    #[error("the keys of payloads must not lie in the backup, and {} would; name a file elsewhere", keys.display())]
+    KeysInside {
+        /// Where the keys should go.
+        keys: PathBuf,
     },
     /// The log cannot be copied because its files do not belong together.
     #[error("{}: {reason}", file.display())]
@@ -121,6 +128,9 @@ pub fn backup(options: &BackupOptions, progress: &dyn Fn(u64, u64)) -> Result<Ba
             folder: folder.to_owned(),
         })?;
     make_empty_folder(&options.target)?;
+    if let Some(keys) = &options.payload_keys {
+        check_apart(keys, &options.target)?;
+    }
     let mut copying = Copying::new(progress);
     let log = folder.join(segment::FOLDER);
     let target_log = options.target.join(segment::FOLDER);
@@ -128,19 +138,21 @@ pub fn backup(options: &BackupOptions, progress: &dyn Fn(u64, u64)) -> Result<Ba
     let paths = segment_paths(&log)?;
     let payload_folder = folder.join(payload_store::FOLDER);
     copying.total = paths.iter().map(|path| length(path)).sum();
-    if options.payloads {
+    if options.payload_keys.is_some() {
         copying.total += files_of(&payload_folder)?
             .iter()
             .map(|path| length(path))
             .sum::<u64>();
     }
     let (segments, head) = copy_log(options, &log_id, &paths, &mut copying)?;
-    let mut payloads = Vec::new();
-    if options.payloads {
+    let mut payloads = None;
+    if let Some(keys) = &options.payload_keys {
         let target = options.target.join(payload_store::FOLDER);
         make_folder(&target)?;
-        copy_payloads(&payload_folder, &target, &mut copying, &mut payloads)?;
+        payloads = Some(copy_ciphertexts(&payload_folder, &target, &mut copying)?);
         sync_folder(&target)?;
+        // Last: a key that is destroyed in the meantime is then not in the copy.
+        payload_store::copy_payload_keys(folder, keys)?;
     }
     sync_folder(&target_log)?;
     sync_folder(&options.target)?;
@@ -215,26 +227,37 @@ fn copy_log(
     Ok((segments, head))
 }
 
-/// Copies ciphertexts, and their keys last: a key that is destroyed in the meantime is then not in
-/// the copy. Segments that appear while others are copied hold what was moved out of those.
-fn copy_payloads(
+/// Refuses a copy of the keys inside the backup, where the next copy would not replace it.
+fn check_apart(keys: &Path, target: &Path) -> Result<(), CopyError> {
+    let parent = keys
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let find = |path: &Path| path.canonicalize().map_err(OpenError::io("find", path));
+    if find(parent)?.starts_with(find(target)?) {
+        return Err(CopyError::KeysInside {
+            keys: keys.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Copies ciphertexts. Segments that appear while others are copied hold what was moved out of those.
+fn copy_ciphertexts(
     folder: &Path,
     target: &Path,
     copying: &mut Copying<'_>,
-    payloads: &mut Vec<BackedUpFile>,
-) -> Result<(), CopyError> {
-    let copy = |copying: &mut Copying<'_>, path: &Path| {
-        let name = path.file_name().unwrap_or_default();
-        let inside = Path::new(payload_store::FOLDER).join(name);
-        copying.copy(path, &target.join(name), inside)
-    };
+) -> Result<Vec<BackedUpFile>, CopyError> {
+    let mut payloads = Vec::new();
     let mut copied = std::collections::BTreeSet::new();
     loop {
         let before = copied.len();
         for path in files_of(folder)? {
             let is_blob = payload_store::blob_segment::number(&path).is_some();
             if is_blob && copied.insert(path.clone()) {
-                match copy(copying, &path) {
+                let name = path.file_name().unwrap_or_default();
+                let inside = Path::new(payload_store::FOLDER).join(name);
+                match copying.copy(&path, &target.join(name), inside) {
                     Ok(file) => payloads.push(file),
                     Err(OpenError::Io {
                         source, path: at, ..
@@ -244,11 +267,9 @@ fn copy_payloads(
             }
         }
         if copied.len() == before {
-            break;
+            return Ok(payloads);
         }
     }
-    payloads.push(copy(copying, &folder.join(key_file::NAME))?);
-    Ok(())
 }
 
 /// Copies files one after another, each durable before the next, and says how far it has come.

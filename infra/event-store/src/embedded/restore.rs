@@ -2,11 +2,13 @@
 //! and every hash is computed on the way, so that what opens afterwards is what was backed up.
 //!
 //! The log is cut between two batches: at the end of the last batch whose events are all at or
-//! before the position asked for. Payloads that the log erases stay erased; what else is not in the
-//! backup is written down as lost.
+//! before the position asked for. Payloads that the log erases stay erased, and so do those whose
+//! keys are no longer in the newest copy of the keys: what was closed after the backup does not come
+//! back with it. What the log says is alive and is not there is written down as lost.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use satpost_domain::Position;
 
@@ -20,7 +22,7 @@ use super::verify::payloads::PayloadCheck;
 use super::walk::{self, Walk, WalkedBatch};
 use crate::payload_store;
 use crate::payload_store::recovery::Living;
-use crate::storage::OpenError;
+use crate::storage::{Disk, OpenError, Storage};
 
 /// What to restore, as the description of the backup says.
 #[derive(Debug, Clone)]
@@ -39,8 +41,10 @@ pub struct RestoreOptions {
     pub chain: [u8; 32],
     /// How many segments it has.
     pub segments: u32,
-    /// The files of the payloads, if it has them.
+    /// The ciphertexts of the payloads, if it has them.
     pub payloads: Vec<BackedUpFile>,
+    /// The newest copy of their keys. Without it no payload comes back.
+    pub payload_keys: Option<PathBuf>,
 }
 
 /// A data folder that was made of a backup. The server can open it.
@@ -109,7 +113,9 @@ pub fn restore(
         .map(|number| segment::path(&log, number))
         .collect();
     copying.total = paths.iter().map(|path| backup::length(path)).sum();
-    copying.total += options.payloads.iter().map(|file| file.bytes).sum::<u64>();
+    if options.payload_keys.is_some() {
+        copying.total += options.payloads.iter().map(|file| file.bytes).sum::<u64>();
+    }
     let mut cut = Cut {
         to: options.to.unwrap_or(options.head).major(),
         chain: [0; 32],
@@ -239,16 +245,18 @@ fn check_end(
     })
 }
 
-/// Copies ciphertexts and keys. Gives which payloads can be read in the new folder and may be.
+/// Copies ciphertexts and takes over the keys that are left. Gives which payloads can be read in the
+/// new folder and may be; of all others nothing is in it.
 fn copy_payloads(
     options: &RestoreOptions,
     log_id: &LogId,
     cut: &Cut,
     copying: &mut Copying<'_>,
 ) -> Result<HashSet<satpost_domain::PayloadId>, CopyError> {
-    if options.payloads.is_empty() {
+    // Without keys ciphertexts are of no use to anybody.
+    let Some(keys) = &options.payload_keys else {
         return Ok(HashSet::new());
-    }
+    };
     for file in &options.payloads {
         check_inside(&file.path)?;
         let source = options.source.join(&file.path);
@@ -261,10 +269,11 @@ fn copy_payloads(
             });
         }
     }
-    // What was erased behind the cut stays erased, even where its key were still in the backup.
+    let folder = options.target.join(payload_store::FOLDER);
+    payload_store::key_copy::take(keys, &folder, log_id)?;
+    // What was erased behind the cut stays erased, even where its key were still in the copy.
     let mut wanted = cut.living().clone();
     wanted.retain(|id, position| cut.living_in_the_end.get(id) == Some(position));
-    let folder = options.target.join(payload_store::FOLDER);
     let check = PayloadCheck {
         folder: &folder,
         log_id,
@@ -281,7 +290,9 @@ fn copy_payloads(
         }
         .into());
     }
-    payload_store::key_file::keep_only(&folder, log_id, &look.readable)?;
+    wanted.retain(|id, _| look.readable.contains_key(id));
+    let disk: Arc<dyn Storage> = Arc::new(Disk);
+    payload_store::recovery::keep_only(&disk, &folder, log_id, &wanted)?;
     Ok(look.readable.into_keys().collect())
 }
 

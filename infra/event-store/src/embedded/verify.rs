@@ -23,7 +23,7 @@ mod history;
 pub(super) mod payloads;
 mod segment_check;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 /// How many findings are kept; the rest is counted.
 const FINDINGS_MAX: usize = 100;

@@ -7,7 +7,7 @@
 //! here as it is for the writer, which stops as well.
 
 mod compaction;
-mod scrub;
+pub(super) mod scrub;
 #[cfg(test)]
 mod tests;
 

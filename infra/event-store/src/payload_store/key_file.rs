@@ -2,7 +2,6 @@
 //!
 //! A slot lies inside one disk sector, so a power cut leaves it as it was or as it should be.
 
-use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,12 +13,14 @@ use zeroize::Zeroizing;
 use self::growth::{Growth, Pace};
 use super::seal::{KEY_BYTES, PayloadKey};
 use crate::embedded::data_folder::LogId;
-use crate::storage::{Access, Disk, OpenError, Storage, StorageFile, is_out_of_space, read_whole};
+use crate::storage::{Access, OpenError, Storage, StorageFile, is_out_of_space, read_whole};
 
 mod growth;
 
 /// The name of the key file.
 pub(crate) const NAME: &str = "keys";
+/// What it is called until its header is durable.
+pub(crate) const UNNAMED: &str = "keys.tmp";
 /// How many bytes a slot has.
 pub(crate) const SLOT_BYTES: usize = 64;
 /// How many slots the file grows by: 1 MiB.
@@ -111,7 +112,16 @@ pub(crate) fn find(
     log_id: &LogId,
     access: Access,
 ) -> Result<Option<FoundKeys>, OpenError> {
-    let path = folder.join(NAME);
+    find_at(storage, folder.join(NAME), log_id, access)
+}
+
+/// The same for a key file that lies elsewhere.
+pub(super) fn find_at(
+    storage: &dyn Storage,
+    path: PathBuf,
+    log_id: &LogId,
+    access: Access,
+) -> Result<Option<FoundKeys>, OpenError> {
     let file = match storage.open(&path, access) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -149,6 +159,25 @@ impl FoundKeys {
         bytes.is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0))
     }
 
+    /// All keys as a key file holds them, without the free slots behind the last one; a slot that is
+    /// damaged is free there. Gives how many keys these are, too.
+    pub(super) fn compact(&self) -> (Zeroizing<Vec<u8>>, u64) {
+        let mut bytes = Zeroizing::new(self.bytes.to_vec());
+        let (mut keys, mut end) = (0, SLOT_BYTES);
+        for slot in self.slots() {
+            let start = slot as usize * SLOT_BYTES;
+            let content = &mut bytes[start..start + SLOT_BYTES];
+            if KeyRecord::decode(content).is_some() {
+                keys += 1;
+                end = start + SLOT_BYTES;
+            } else {
+                content.fill(0);
+            }
+        }
+        bytes.truncate(end);
+        (bytes, keys)
+    }
+
     /// Overwrites every slot that `keep` does not hold, whether it needs it or not: after a failed
     /// sync the page cache may show zeros that never reached the disk.
     pub(crate) fn sweep(mut self, storage: Arc<dyn Storage>, keep: &[u64]) -> io::Result<KeyFile> {
@@ -182,29 +211,6 @@ impl FoundKeys {
     }
 }
 
-/// Overwrites every slot that holds the key of a payload other than `wanted`.
-pub(crate) fn keep_only<V>(
-    folder: &Path,
-    log_id: &LogId,
-    wanted: &HashMap<PayloadId, V>,
-) -> Result<(), OpenError> {
-    let Some(found) = find(&Disk, folder, log_id, Access::ReadWrite)? else {
-        return Ok(());
-    };
-    let mut keep = vec![0_u64; words(found.slots().end)];
-    for slot in found.slots() {
-        if found
-            .slot(slot)
-            .is_some_and(|record| wanted.contains_key(&record.id))
-        {
-            keep[slot as usize / 64] |= 1 << (slot % 64);
-        }
-    }
-    let path = found.path.clone();
-    let swept = found.sweep(Arc::new(Disk), &keep).map(drop);
-    swept.map_err(OpenError::io("sweep", &path))
-}
-
 /// Whether the bit of `slot` is set.
 fn bit(bits: &[u64], slot: Slot) -> bool {
     bits.get(slot as usize / 64)
@@ -216,7 +222,8 @@ pub(crate) fn words(slots: u32) -> usize {
     (slots as usize).div_ceil(64)
 }
 
-fn header(log_id: &LogId) -> [u8; SLOT_BYTES] {
+/// What every key file of a log begins with.
+pub(crate) fn header(log_id: &LogId) -> [u8; SLOT_BYTES] {
     let mut bytes = [0; SLOT_BYTES];
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -235,7 +242,7 @@ impl KeyFile {
     ) -> Result<Self, OpenError> {
         let path = folder.join(NAME);
         let made = || -> io::Result<Arc<dyn StorageFile>> {
-            let unnamed = folder.join("keys.tmp");
+            let unnamed = folder.join(UNNAMED);
             let file = storage.create(&unnamed)?;
             file.write_at(&header(log_id), 0)?;
             file.sync()?;

@@ -16,6 +16,7 @@ use satpost_domain::PayloadId;
 
 use super::blob_segment;
 use super::index::PayloadIndex;
+use super::keeper::scrub::overwrite_all;
 use super::key_file::{self, FoundKeys, KeyFile};
 use super::scan::{Found, Rule, scan};
 use super::writer::{PayloadWriter, PayloadWriterParts};
@@ -144,6 +145,43 @@ fn start(
     })
     .map_err(OpenError::io("start a thread for", folder))?;
     Ok((writer, index))
+}
+
+/// Destroys every key in a store that nobody uses, and overwrites every byte of its ciphertexts,
+/// that belongs to none of `living`; all of those must be there. Durable when it returns.
+pub(crate) fn keep_only(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    log_id: &LogId,
+    living: &Living,
+) -> Result<(), OpenError> {
+    let keys = key_file::find(&**storage, folder, log_id, Access::ReadWrite)?;
+    let mut found = scan(&**storage, folder, log_id, Rule::Log(living))?;
+    check_all_found(folder, &found, keys.as_ref(), living)?;
+    if let Some(keys) = keys {
+        let path = keys.path.clone();
+        let swept = keys.sweep(Arc::clone(storage), &used_slots(&found));
+        swept.map(drop).map_err(OpenError::io("sweep", &path))?;
+    }
+    for path in &found.dead {
+        storage
+            .remove(path)
+            .map_err(OpenError::io("remove", path))?;
+    }
+    found.remains.sort_unstable();
+    for remains in found
+        .remains
+        .chunk_by(|one, next| one.segment == next.segment)
+    {
+        let path = blob_segment::path(folder, remains[0].segment);
+        let overwritten = storage
+            .open(&path, Access::ReadWrite)
+            .and_then(|file| overwrite_all(&*file, remains));
+        overwritten.map_err(OpenError::io("overwrite", &path))?;
+    }
+    storage
+        .sync_folder(folder)
+        .map_err(OpenError::io("sync", folder))
 }
 
 /// Writes a segment again as it was read, so that what was read is on the disk.

@@ -1,5 +1,9 @@
 //! The ways to point a server at itself, each of which must be refused.
 
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -31,13 +35,29 @@ fn refuses_every_spelling_of_an_address_that_is_not_global() {
         "203.0.113.1",
         "224.0.0.1",
         "255.255.255.255",
+        "127.0.0.1.",
+        "127.0x1",
+        "017700000001",
+        "0x7f.1",
+        "%31%32%37.0.0.1",
+        "\u{ff11}\u{ff12}\u{ff17}.0.0.1",
+        "127\u{3002}0\u{3002}0\u{3002}1",
+        "0xa9fea9fe",
+        "240.0.0.1",
         "[::]",
         "[::1]",
         "[::ffff:127.0.0.1]",
         "[::ffff:a00:1]",
         "[::127.0.0.1]",
         "[64:ff9b::7f00:1]",
+        "[::ffff:169.254.169.254]",
+        "[::ffff:0:127.0.0.1]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[64:ff9b::10.0.0.7]",
         "[64:ff9b:1::1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[5f00::1]",
+        "[ff0e::1]",
         "[fe80::1]",
         "[fc00::1]",
         "[fd12:3456:789a::1]",
@@ -161,4 +181,68 @@ fn refuses_a_name_with_local_addresses_only_unless_it_is_allowed() {
         Guard::allowing(["push.internal"]).filter("push.internal", found.clone()),
         Ok(found)
     );
+}
+
+/// Answers in turn, and counts the questions.
+struct Changing {
+    answers: Mutex<VecDeque<SocketAddr>>,
+    asked: AtomicUsize,
+}
+
+impl Changing {
+    fn new(answers: &[&str]) -> Arc<Self> {
+        let answers = answers.iter().map(|answer| address(answer)).collect();
+        Arc::new(Self {
+            answers: Mutex::new(answers),
+            asked: AtomicUsize::new(0),
+        })
+    }
+}
+
+#[async_trait]
+impl Lookup for Changing {
+    async fn lookup(&self, _name: &str) -> io::Result<Vec<SocketAddr>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let answer = self.answers.lock().unwrap().pop_front();
+        Ok(answer.into_iter().collect())
+    }
+}
+
+#[tokio::test]
+async fn each_answer_of_the_resolver_is_judged_by_itself() {
+    let lookup = Changing::new(&["1.1.1.1", "127.0.0.1", "::ffff:10.0.0.1"]);
+    let resolver = GuardedResolver::new(Arc::default(), lookup.clone());
+    let name = || "rebinding.example".parse::<Name>().unwrap();
+    let first: Vec<_> = resolver.resolve(name()).await.unwrap().collect();
+    assert_eq!(first, [address("1.1.1.1")]);
+    for _ in 0..3 {
+        let refused = resolver.resolve(name()).await.err().unwrap();
+        assert!(refused.is::<NoGlobalAddress>(), "{refused}");
+    }
+    assert_eq!(lookup.asked.load(Ordering::Relaxed), 4);
+}
+
+/// What the client connects to is what was judged: between the two nothing asks again.
+#[tokio::test]
+async fn a_name_that_changes_its_answer_is_not_asked_a_second_time() {
+    let inside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = inside.local_addr().unwrap().port();
+    // 2000::/3 has no route here, so the attempt fails at once; the next answer points inside.
+    let lookup = Changing::new(&["2606:4700::1", "127.0.0.1", "127.0.0.1"]);
+    let client = reqwest::Client::builder()
+        .dns_resolver(GuardedResolver::new(Arc::default(), lookup.clone()))
+        .no_proxy()
+        .connect_timeout(std::time::Duration::from_secs(2))
+        .build()
+        .unwrap();
+    let url = format!("http://rebinding.example:{port}/");
+    assert!(client.get(&url).send().await.is_err());
+    assert_eq!(lookup.asked.load(Ordering::Relaxed), 1);
+    assert!(
+        client.get(&url).send().await.is_err(),
+        "the second push is judged anew"
+    );
+    assert_eq!(lookup.asked.load(Ordering::Relaxed), 2);
+    let reached = tokio::time::timeout(std::time::Duration::from_millis(200), inside.accept());
+    assert!(reached.await.is_err(), "something connected to loopback");
 }

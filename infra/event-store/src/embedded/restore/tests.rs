@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use satpost_domain::Position;
@@ -14,15 +14,22 @@ use crate::embedded::EmbeddedEventStore;
 use crate::embedded::backup::{BackedUp, BackupOptions, CopyError, backup};
 use crate::embedded::verify::tests::{append, options, payload_id};
 use crate::embedded::verify::{Verified, VerifyOptions, verify};
+use crate::payload_store::canary::Canaries;
+use crate::payload_store::copy_payload_keys;
 
 fn back_up(folder: &Path, target: &Path, payloads: bool, link: bool) -> BackedUp {
     let options = BackupOptions {
         folder: folder.to_owned(),
         target: target.to_owned(),
-        payloads,
+        payload_keys: payloads.then(|| keys_of(target)),
         link,
     };
     backup(&options, &|_, _| ()).unwrap()
+}
+
+/// Where the keys of a backup's payloads are.
+fn keys_of(backup: &Path) -> PathBuf {
+    backup.with_extension("keys")
 }
 
 fn restore_options(copied: &BackedUp, source: &Path, target: &Path) -> RestoreOptions {
@@ -34,7 +41,8 @@ fn restore_options(copied: &BackedUp, source: &Path, target: &Path) -> RestoreOp
         head: copied.head,
         chain: copied.chain,
         segments: u32::try_from(copied.segments.len()).unwrap(),
-        payloads: copied.payloads.clone(),
+        payloads: copied.payloads.clone().unwrap_or_default(),
+        payload_keys: copied.payloads.is_some().then(|| keys_of(source)),
     }
 }
 
@@ -145,7 +153,11 @@ async fn refuses_a_backup_that_was_changed_and_leaves_no_data_folder() {
     let store = EmbeddedEventStore::open(&options(&data)).unwrap();
     append(&store, 0..12, 40_000).await;
     let copied = back_up(&data, &target, true, false);
-    let files = ["log/0000000001.log", "log/0000000002.log", "payloads/keys"];
+    let files = [
+        "log/0000000001.log",
+        "log/0000000002.log",
+        "payloads/0000000001.blob",
+    ];
     for (number, name) in files.into_iter().enumerate() {
         let path = target.join(name);
         let bytes = fs::read(&path).unwrap();
@@ -164,4 +176,82 @@ async fn refuses_a_backup_that_was_changed_and_leaves_no_data_folder() {
     }
     let again = restore(&restore_options(&copied, &target, &data), &|_, _| ());
     assert!(matches!(again.err(), Some(CopyError::NotEmpty { .. })));
+}
+
+#[tokio::test]
+async fn brings_back_nothing_that_was_erased_after_the_backup() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, target) = (root.path().join("data"), root.path().join("backup"));
+    let store = EmbeddedEventStore::open(&options(&data)).unwrap();
+    append(&store, 0..8, 100).await;
+    let mut canaries = Canaries::default();
+    let erased_later: Vec<_> = (4..7).map(|n| (payload_id(n), vec![n; 900])).collect();
+    canaries.remember(&data, &erased_later).unwrap();
+    let copied = back_up(&data, &target, true, false);
+    assert!(
+        !target.join("payloads/keys").exists(),
+        "a key is in the backup"
+    );
+    let stale = root.path().join("stale.keys");
+    fs::copy(keys_of(&target), &stale).unwrap();
+    append(&store, 8..11, 100).await;
+    copy_payload_keys(&data, &keys_of(&target)).unwrap();
+
+    let fresh = root.path().join("fresh");
+    let made = restored(&restore_options(&copied, &target, &fresh));
+    assert_eq!((made.payloads, made.payloads_lost), (1, 3));
+    assert_eq!(canaries.traces(&fresh).unwrap(), []);
+    let opened = EmbeddedEventStore::open(&options(&fresh)).unwrap();
+    for number in 4..8 {
+        let payload = opened.payload(payload_id(number)).await.unwrap();
+        assert_eq!(payload.is_some(), number == 7, "payload {number}");
+    }
+    drop(opened);
+    assert_eq!(verified(&fresh, made.head).findings, []);
+    // Only a copy of the keys that somebody kept brings them back: the test looks in the right place.
+    let mut how = restore_options(&copied, &target, &root.path().join("revived"));
+    how.payload_keys = Some(stale);
+    assert_eq!(restored(&how).payloads, 4);
+}
+
+#[tokio::test]
+async fn takes_no_ciphertext_without_keys_and_no_keys_of_another_log() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, target) = (root.path().join("data"), root.path().join("backup"));
+    let store = EmbeddedEventStore::open(&options(&data)).unwrap();
+    append(&store, 0..8, 100).await;
+    let copied = back_up(&data, &target, true, true);
+    let mut how = restore_options(&copied, &target, &root.path().join("without"));
+    how.payload_keys = None;
+    assert_eq!(restored(&how).payloads_lost, 4);
+    let left = fs::read_dir(how.target.join("payloads")).unwrap();
+    assert_eq!(left.count(), 0);
+    let other = root.path().join("other");
+    drop(EmbeddedEventStore::open(&options(&other)).unwrap());
+    let (mut how, foreign) = (
+        restore_options(&copied, &target, &root.path().join("foreign")),
+        root.path().join("foreign.keys"),
+    );
+    copy_payload_keys(&other, &foreign).unwrap();
+    how.payload_keys = Some(foreign);
+    assert!(restore(&how, &|_, _| ()).is_err());
+    how.target = root.path().join("absent");
+    how.payload_keys = Some(root.path().join("absent.keys"));
+    assert!(restore(&how, &|_, _| ()).is_err());
+}
+
+#[tokio::test]
+async fn refuses_keys_inside_the_backup() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, target) = (root.path().join("data"), root.path().join("backup"));
+    let store = EmbeddedEventStore::open(&options(&data)).unwrap();
+    append(&store, 0..8, 100).await;
+    let options = BackupOptions {
+        folder: data,
+        target: target.clone(),
+        payload_keys: Some(target.join("keys")),
+        link: true,
+    };
+    let refused = backup(&options, &|_, _| ()).err();
+    assert!(matches!(refused, Some(CopyError::KeysInside { .. })));
 }

@@ -66,7 +66,7 @@ pub(in crate::embedded) fn blobs(
     let mut blobs = Vec::new();
     for path in Disk.list(folder).map_err(OpenError::io("list", folder))? {
         let name = path.file_name().and_then(|name| name.to_str());
-        let is_keys = name.is_some_and(|name| name == key_file::NAME || name == "keys.tmp");
+        let is_keys = name.is_some_and(|name| name == key_file::NAME || name == key_file::UNNAMED);
         if let Some(number) = blob_segment::number(&path) {
             blobs.push((number, path));
         } else if !is_keys && !FilePreparer::is_left_over(&path) {

@@ -18,7 +18,7 @@ use crate::embedded::{EmbeddedEventStore, EmbeddedOptions, data_folder};
 use crate::storage::Disk;
 use crate::{EventStore as _, NewStoredEvent};
 
-pub(in crate::embedded) fn options(folder: &Path) -> EmbeddedOptions {
+pub(crate) fn options(folder: &Path) -> EmbeddedOptions {
     EmbeddedOptions {
         segment_bytes: 256 * 1024,
         blob_segment_bytes: 256 * 1024,
@@ -26,17 +26,13 @@ pub(in crate::embedded) fn options(folder: &Path) -> EmbeddedOptions {
     }
 }
 
-pub(in crate::embedded) fn payload_id(number: u8) -> PayloadId {
+pub(crate) fn payload_id(number: u8) -> PayloadId {
     PayloadId::new([number; 16])
 }
 
 /// Appends events `numbers` in turn to two streams, each with a payload and each erasing the payload of the one
 /// four before.
-pub(in crate::embedded) async fn append(
-    store: &EmbeddedEventStore,
-    numbers: Range<u8>,
-    bytes: usize,
-) {
+pub(crate) async fn append(store: &EmbeddedEventStore, numbers: Range<u8>, bytes: usize) {
     for number in numbers {
         let stream = format!("mailbox-{}", number % 2).parse().unwrap();
         let event = NewStoredEvent {

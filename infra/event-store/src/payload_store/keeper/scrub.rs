@@ -38,8 +38,11 @@ pub(super) fn scrub(
     Ok(refused)
 }
 
-/// Overwrites parts of one segment, which are sorted; neighbours together.
-fn overwrite_all(file: &dyn StorageFile, remains: &[Remains]) -> io::Result<()> {
+/// Overwrites parts of one segment, which are sorted, durably; neighbours together.
+pub(in crate::payload_store) fn overwrite_all(
+    file: &dyn StorageFile,
+    remains: &[Remains],
+) -> io::Result<()> {
     let end = |remains: &Remains| u64::from(remains.offset) + u64::from(remains.bytes);
     for joined in remains.chunk_by(|one, next| u64::from(next.offset) <= end(one)) {
         let from = u64::from(joined[0].offset);
