@@ -1,38 +1,42 @@
 //! What a recipient says became of messages, whichever way it says it.
 
-use satpost_api_types::messages::{AcknowledgeMessagesRequest, ParkedMessage};
+use satpost_api_types::messages::{
+    AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, DeletionScope, ParkedMessage,
+};
+use satpost_commands::CommandContext;
 use satpost_commands::acknowledge_messages::{Acknowledgement, acknowledge_messages};
 use satpost_commands::park_messages::park_messages;
-use satpost_commands::{CommandContext, Handler};
 use satpost_domain::mailbox::ParkReason;
 use satpost_domain::{MessageId, MessagingKey, Position};
 
 use crate::problem::ApiError;
+use crate::receipts;
+use crate::state::ApiState;
 
 /// It is recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settled {
-    /// How many bodies were forgotten.
-    pub(crate) deleted: u64,
+    /// What was forgotten, with the server's word on it.
+    pub(crate) answer: AcknowledgeMessagesResponse,
     /// Where queries see it.
     pub(crate) position: Position,
 }
 
 /// Stored, set aside, or done with: carries out what is asked for.
 pub(crate) async fn settle(
-    handler: &Handler,
+    state: &ApiState,
     context: CommandContext,
     mailbox: MessagingKey,
     request: AcknowledgeMessagesRequest,
 ) -> Result<Settled, ApiError> {
+    let handler = &state.handler;
+    let scope = DeletionScope::of(&request);
     let acknowledgement = match request {
         AcknowledgeMessagesRequest::Park(body) => {
             let messages = body.park.iter().map(parked).collect::<Result<_, _>>()?;
             let position = park_messages(handler, context, mailbox, messages).await?;
-            return Ok(Settled {
-                deleted: 0,
-                position,
-            });
+            let answer = AcknowledgeMessagesResponse::default();
+            return Ok(Settled { answer, position });
         }
         AcknowledgeMessagesRequest::Through(body) => Acknowledgement::Through {
             seq: body.through,
@@ -43,10 +47,11 @@ pub(crate) async fn settle(
             Acknowledgement::Parked(ids.collect::<Result<_, _>>()?)
         }
     };
-    let done = acknowledge_messages(handler, context, mailbox, acknowledgement).await?;
+    let ended = acknowledge_messages(handler, context, mailbox, acknowledgement).await?;
+    let signer = state.receipt_signer.as_ref();
     Ok(Settled {
-        deleted: done.deleted,
-        position: done.position,
+        answer: receipts::acknowledged(signer, &mailbox, scope.as_ref(), ended.deleted, ended.at),
+        position: ended.position,
     })
 }
 

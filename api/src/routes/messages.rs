@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use satpost_api_types::messages::{
     AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, FetchMessagesResponse, QueueResponse,
+    WipeQueueResponse,
 };
 use satpost_api_types::problem::ProblemCode;
 use satpost_commands::wipe_queue as wipe;
@@ -14,7 +15,8 @@ use crate::acknowledge::settle;
 use crate::extract::{Coded, Command, OwnMailbox, Query, State};
 use crate::fetch::{self, FetchMessagesParameters, Fetched};
 use crate::problem::ApiError;
-use crate::respond::{done, done_without_content, in_form};
+use crate::receipts;
+use crate::respond::{done, in_form};
 
 /// Fetches the messages that wait, in order.
 ///
@@ -53,7 +55,8 @@ pub(crate) async fn fetch_messages(
 /// Says what became of messages: stored, set aside, or done with.
 ///
 /// Signed by the messaging key. Stored messages are forgotten by the server: acknowledge only what
-/// the app has on its own disk. A repeat is harmless.
+/// the app has on its own disk. A repeat is harmless. The answer has a receipt: what was let go, and
+/// when, signed by the server.
 #[utoipa::path(
     post, path = "/v1/messages/ack", tag = "messages", security(("signature" = [])),
     request_body(content((AcknowledgeMessagesRequest = "application/json"), (AcknowledgeMessagesRequest = "application/cbor"))),
@@ -65,14 +68,9 @@ pub(crate) async fn acknowledge_messages(
     command: Command<OwnMailbox, Coded<AcknowledgeMessagesRequest>>,
 ) -> Result<HttpResponse, ApiError> {
     let (mailbox, body) = (command.subject.0, command.body.0);
-    let settled = settle(&state.handler, command.context, mailbox, body).await?;
+    let settled = settle(&state, command.context, mailbox, body).await?;
     let answer = done(StatusCode::OK, settled.position);
-    let deleted = settled.deleted;
-    Ok(in_form(
-        answer,
-        &request,
-        &AcknowledgeMessagesResponse { deleted },
-    ))
+    Ok(in_form(answer, &request, &settled.answer))
 }
 
 /// Tells a recipient about its own queue.
@@ -105,15 +103,18 @@ pub(crate) async fn get_queue(
 
 /// Lets go of every message in the queue; tombstones stay.
 ///
-/// Signed by the messaging key.
+/// Signed by the messaging key. The answer has a receipt: how many were let go, and when, signed by
+/// the server.
 #[utoipa::path(
     delete, path = "/v1/queue", tag = "messages", security(("signature" = [])),
-    responses((status = 204, description = "No message has a body any more"))
+    responses((status = 200, description = "No message has a body any more", body = WipeQueueResponse))
 )]
 pub(crate) async fn wipe_queue(
     state: State,
     command: Command<OwnMailbox>,
 ) -> Result<HttpResponse, ApiError> {
-    let position = wipe::wipe_queue(&state.handler, command.context, command.subject.0).await?;
-    Ok(done_without_content(position))
+    let mailbox = command.subject.0;
+    let wiped = wipe::wipe_queue(&state.handler, command.context, mailbox).await?;
+    let answer = receipts::wiped(state.receipt_signer.as_ref(), &mailbox, &wiped);
+    Ok(done(StatusCode::OK, wiped.position).json(answer))
 }

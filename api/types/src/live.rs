@@ -101,8 +101,14 @@ pub enum ServerFrame {
         /// The last message it covered; absent for parked ones.
         #[serde(skip_serializing_if = "Option::is_none")]
         through: Option<u64>,
-        /// How many bodies were forgotten; 0 for a repeat.
+        /// How many bodies were forgotten by this command.
         deleted: u64,
+        /// When they were let go; there with the receipt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<u64>,
+        /// The server's signature on it, as over HTTP.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<String>,
         /// Where queries see it.
         position: String,
     },

@@ -54,6 +54,7 @@ fn answer(count: u8) -> FetchMessagesResponse {
         more: false,
         cursor: head.seq,
         head: sign_head(head.seq, head.chain),
+        full_since: None,
     }
 }
 
@@ -152,6 +153,7 @@ fn another_past_is_noticed_without_any_message() {
         more: false,
         cursor: head.seq,
         head,
+        full_since: None,
     };
     assert_eq!(
         check(Some(honest), &nothing(sign_head(2, honest.chain))),

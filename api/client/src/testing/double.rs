@@ -344,6 +344,7 @@ impl World {
                 chain,
                 signature: hex::encode(signature),
             },
+            full_since: None,
         };
         Ok(serde_json::to_value(answer).unwrap())
     }

@@ -63,7 +63,7 @@ impl FrameCommand {
             .metrics
             .answered(OPERATION, &http_status, code, seconds);
         match outcome {
-            Ok(settled) => self.done(&settled),
+            Ok(settled) => self.done(settled),
             Err(error) => {
                 error.log("a command over a socket is refused");
                 refused(Some(self.id), &error)
@@ -80,10 +80,10 @@ impl FrameCommand {
         // As it is written here, not as it came: a repeat may come in the other form.
         let body = serde_json::to_vec(&self.request).map_err(ApiError::internal)?;
         let context = frame_context(mailbox.as_bytes(), &self.id, self.kind, &body)?;
-        settle(&state.handler, context, mailbox, self.request.clone()).await
+        settle(state, context, mailbox, self.request.clone()).await
     }
 
-    fn done(self, settled: &Settled) -> ServerFrame {
+    fn done(self, settled: Settled) -> ServerFrame {
         let position = settled.position.to_string();
         let through = match self.request {
             AcknowledgeMessagesRequest::Through(request) => Some(request.through),
@@ -98,7 +98,9 @@ impl FrameCommand {
         ServerFrame::Acknowledged {
             id: self.id,
             through,
-            deleted: settled.deleted,
+            deleted: settled.answer.deleted,
+            at: settled.answer.at,
+            receipt: settled.answer.receipt,
             position,
         }
     }
