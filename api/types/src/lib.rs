@@ -4,8 +4,8 @@
 //! times are milliseconds since the Unix epoch, amounts are satoshi, positions are opaque text.
 //!
 //! # Layout
-//! - [`clients`], [`addresses`], [`balance`], [`transactions`], [`messages`], [`prices`], [`push`],
-//!   [`service`]: the shapes.
+//! - [`clients`], [`addresses`], [`balance`], [`transactions`], [`messages`], [`batch`], [`mailboxes`],
+//!   [`prices`], [`push`], [`service`]: the shapes.
 //! - [`problem`]: RFC 9457 problems and the closed list of codes.
 //! - [`signature`]: the RFC 9421 profile both sides build the same signature base from.
 //! - [`esplora`]: the shapes of the Esplora API, which are not ours and have their own rules.
@@ -13,9 +13,11 @@
 
 pub mod addresses;
 pub mod balance;
+pub mod batch;
 pub mod clients;
 pub mod esplora;
 pub mod header;
+pub mod mailboxes;
 pub mod messages;
 pub mod prices;
 pub mod problem;

@@ -26,6 +26,9 @@ pub struct Problem {
     /// The bound that was passed; with `too-large`, `queue-full` and the like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// Seconds after which a repeat makes sense, where a `Retry-After` header has no place: in a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 macro_rules! problem_codes {
