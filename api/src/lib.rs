@@ -5,6 +5,7 @@
 //!   is given; [`state`]: what every request sees.
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
+//! - `delivery`: the one way of every message that is sent, and how refusals keep what they know.
 //! - `events`: the stream of changes; `fetch`: the wait for messages.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
 //! - [`esplora`]: the API that other Bitcoin wallets speak, beside ours.
@@ -13,6 +14,7 @@
 
 mod address;
 pub mod config;
+mod delivery;
 pub mod esplora;
 mod events;
 mod extract;

@@ -19,6 +19,34 @@ pub struct HttpMetrics {
     event_streams: IntGauge,
     events_sent: IntCounter,
     readers_dropped: IntCounter,
+    admissions: IntCounterVec,
+}
+
+/// How a message came in, or that it did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// With a lasting delivery token.
+    Contact,
+    /// With a token that was good for one knock.
+    Once,
+    /// As a knock, with work.
+    Knock,
+    /// Without a token, into a mailbox that is open to strangers.
+    Open,
+    /// Not at all.
+    Refused,
+}
+
+impl Admission {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Contact => "contact",
+            Self::Once => "once",
+            Self::Knock => "knock",
+            Self::Open => "open",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 impl HttpMetrics {
@@ -60,6 +88,14 @@ impl HttpMetrics {
             "satpost_http_event_readers_dropped_total",
             "Event streams ended because their reader was too slow",
         )?;
+        let admissions = IntCounterVec::new(
+            Opts::new(
+                "satpost_message_admissions_total",
+                "Messages by how they came in: contact, once, knock, open, or refused",
+            ),
+            &["kind"],
+        )?;
+        registry.register(Box::new(admissions.clone()))?;
         registry.register(Box::new(event_streams.clone()))?;
         registry.register(Box::new(events_sent.clone()))?;
         registry.register(Box::new(readers_dropped.clone()))?;
@@ -75,6 +111,7 @@ impl HttpMetrics {
             event_streams,
             events_sent,
             readers_dropped,
+            admissions,
         })
     }
 
@@ -86,6 +123,13 @@ impl HttpMetrics {
         self.duration
             .with_label_values(&[operation])
             .observe(seconds);
+    }
+
+    /// Counts a message by how it came in.
+    pub(crate) fn admission(&self, admission: Admission) {
+        self.admissions
+            .with_label_values(&[admission.label()])
+            .inc();
     }
 
     /// Counts a request until the guard is dropped.

@@ -23,11 +23,11 @@ use crate::ports::ProofError;
 
 mod render;
 
-pub(crate) use render::{log_level, render, status};
+pub(crate) use render::{log_level, problem_in_batch, render, status};
 
 /// When a refused request may come again, where the server has no better idea.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(2);
-/// The same when the disk is full: somebody has to be woken first.
+/// The same when the disk or a mailbox is full: somebody has to be woken first.
 const RETRY_AFTER_FULL: Duration = Duration::from_secs(60);
 
 /// Why a request is not answered with success.
@@ -115,7 +115,7 @@ impl ApiError {
     /// As many large requests are carried out as the server has room for.
     pub(crate) fn no_room() -> Self {
         Self::new(ProblemCode::Unavailable)
-            .with_detail("other imports are carried out now")
+            .with_detail("as many large requests are carried out as there is room for")
             .with_retry_after(RETRY_AFTER_DEFAULT)
             .closing()
     }
@@ -188,6 +188,16 @@ impl ApiError {
         Self::new(ProblemCode::PriceUnavailable)
             .with_detail(detail)
             .with_retry_after(RETRY_AFTER_DEFAULT)
+    }
+
+    /// The recipient is unknown, or takes nothing from this sender. The same for every recipient and
+    /// for every reason, in each byte.
+    pub(crate) fn delivery_refused(work_bits: u32) -> Self {
+        Self::new(ProblemCode::DeliveryRefused).with_detail(format_args!(
+            "a message needs a delivery token of the recipient, or, where strangers may knock, work of {work_bits} bits for this message that is at most {} minutes old, {} bytes at most, and room for it",
+            limits::KNOCK_WORK_AGE_MAX.as_secs() / 60,
+            limits::KNOCK_BYTES_MAX
+        ))
     }
 
     /// A defect of the server.
@@ -275,10 +285,13 @@ impl From<MailboxError> for ApiError {
 }
 
 /// Why a sender is turned away. An unknown recipient and one that refuses look the same.
-pub(crate) fn delivery_refusal(error: CommandError<MailboxError>) -> ApiError {
+pub(crate) fn delivery_refusal(error: CommandError<MailboxError>, work_bits: u32) -> ApiError {
     match error {
         CommandError::Rejected(MailboxError::NotOpen | MailboxError::StrangerRefused) => {
-            ApiError::new(ProblemCode::DeliveryRefused)
+            ApiError::delivery_refused(work_bits)
+        }
+        CommandError::Rejected(MailboxError::Full) => {
+            ApiError::from(MailboxError::Full).with_retry_after(RETRY_AFTER_FULL)
         }
         other => other.into(),
     }

@@ -8,6 +8,7 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use satpost_domain::ids::TokenHash;
 use satpost_domain::limits::RATE_LIMITED_MAX;
 use tokio::time::Instant;
 
@@ -80,6 +81,8 @@ pub(crate) struct RateLimiters {
     peers: Limiter<IpAddr>,
     registrations: Limiter<IpAddr>,
     keys: Limiter<[u8; 32]>,
+    tokens: Limiter<TokenHash>,
+    strangers: Limiter<IpAddr>,
 }
 
 impl RateLimiters {
@@ -88,7 +91,9 @@ impl RateLimiters {
         Self {
             peers: Limiter::new(limits.per_peer, clock.clone()),
             registrations: Limiter::new(limits.registrations_per_peer, clock.clone()),
-            keys: Limiter::new(limits.per_key, clock),
+            keys: Limiter::new(limits.per_key, clock.clone()),
+            tokens: Limiter::new(limits.per_key, clock.clone()),
+            strangers: Limiter::new(limits.strangers_per_peer, clock),
         }
     }
 
@@ -107,11 +112,23 @@ impl RateLimiters {
         self.keys.check(key)
     }
 
+    /// Counts a message that somebody unnamed sends with the delivery token of `hash`.
+    pub(crate) fn check_token(&self, hash: &TokenHash) -> Result<(), ApiError> {
+        self.tokens.check(hash)
+    }
+
+    /// Counts a message that `peer` sends unnamed and without a token.
+    pub(crate) fn check_stranger(&self, peer: IpAddr) -> Result<(), ApiError> {
+        self.strangers.check(&network_of(peer))
+    }
+
     /// Forgets who has a full bucket again.
     pub(crate) fn forget_idle(&self) {
         self.peers.forget_idle();
         self.registrations.forget_idle();
         self.keys.forget_idle();
+        self.tokens.forget_idle();
+        self.strangers.forget_idle();
     }
 }
 
@@ -136,7 +153,7 @@ mod tests {
         RateLimiters::new(&RateLimits {
             per_peer: Some(Rate::new(2, Duration::from_secs(10))),
             per_key: Some(Rate::new(1, Duration::from_secs(10))),
-            registrations_per_peer: None,
+            ..RateLimits::off()
         })
     }
 
@@ -159,6 +176,15 @@ mod tests {
         limiters.check_key(&[1; 32]).unwrap();
         limiters.check_key(&[2; 32]).unwrap();
         assert!(limiters.check_key(&[1; 32]).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counts_every_token_by_itself_and_apart_from_keys() {
+        let limiters = limiters();
+        limiters.check_token(&TokenHash::new([1; 32])).unwrap();
+        limiters.check_token(&TokenHash::new([2; 32])).unwrap();
+        limiters.check_key(&[1; 32]).unwrap();
+        assert!(limiters.check_token(&TokenHash::new([1; 32])).is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use satpost_domain::Position;
 use satpost_domain::limits::{
-    FETCHES_WAITING_MAX, IMPORTS_AT_ONCE_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX,
+    BATCHES_AT_ONCE_MAX, FETCHES_WAITING_MAX, IMPORTS_AT_ONCE_MAX, MIN_POSITION_WAIT_MAX,
+    SIGNATURE_NONCES_MAX,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -32,6 +33,8 @@ pub struct ApiState {
     pub(crate) event_streams: Arc<EventStreams>,
     /// Room for imports.
     pub(crate) imports: Arc<Semaphore>,
+    /// Room for batches of messages.
+    pub(crate) batches: Arc<Semaphore>,
     /// The Esplora API, where the public listener serves it.
     pub(crate) esplora: Option<Arc<EsploraState>>,
     stopping: watch::Sender<bool>,
@@ -60,6 +63,7 @@ impl ApiState {
             waiting_fetches: Semaphore::new(FETCHES_WAITING_MAX),
             event_streams: Arc::new(EventStreams::new(config.event_streams_max)),
             imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE_MAX)),
+            batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE_MAX)),
             esplora: None,
             stopping: watch::Sender::new(false),
             config,

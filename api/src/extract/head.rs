@@ -71,15 +71,22 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<(&str, [u8
     }
     let text = single(request, IDEMPOTENCY_KEY)?
         .ok_or_else(|| ApiError::new(ProblemCode::IdempotencyKeyMissing))?;
+    Ok(Some((text, parse_idempotency_key(text)?)))
+}
+
+/// The bytes of an idempotency key.
+///
+/// # Errors
+/// `malformed` when it is neither a UUID nor 32 hexadecimal characters.
+pub(crate) fn parse_idempotency_key(text: &str) -> Result<[u8; 16], ApiError> {
     let bytes = match text.len() {
         32 => parse_hex(text).ok(),
         36 => uuid::Uuid::try_parse(text).ok().map(uuid::Uuid::into_bytes),
         _ => None,
     };
-    let bytes = bytes.ok_or_else(|| {
+    bytes.ok_or_else(|| {
         ApiError::malformed("an Idempotency-Key is a UUID with dashes or 32 hexadecimal characters")
-    })?;
-    Ok(Some((text, bytes)))
+    })
 }
 
 /// The position a reader wants to see.
@@ -91,25 +98,24 @@ pub(super) fn min_position(request: &HttpRequest) -> Result<Option<Position>, Ap
 
 /// Which command this is. The id is bound to the subject: two clients that choose the same key
 /// neither collide nor learn of each other. The digest covers everything that changes what the
-/// command does.
+/// command does. Messages have names of their own, because they come alone or in batches.
 pub(super) fn command_context(
     request: &HttpRequest,
     subject: &[u8; 32],
     key: [u8; 16],
     body_digest: &Digest,
-) -> Result<CommandContext, ApiError> {
-    let ttl = single(request, satpost_api_types::header::TTL)?.unwrap_or_default();
+) -> CommandContext {
     let method = request.method().as_str();
     let (path, query) = (request.uri().path(), request.query_string());
     let mut parts: Vec<u8> = Vec::new();
-    for part in [method, path, query, ttl] {
+    for part in [method, path, query] {
         parts.extend_from_slice(&(part.len() as u64).to_be_bytes());
         parts.extend_from_slice(part.as_bytes());
     }
     let command_id = tagged_16("satpost/command-id/1", &[subject, &key]);
     let digest = tagged_16("satpost/request/1", &[&parts, body_digest.as_bytes()]);
-    Ok(CommandContext {
+    CommandContext {
         command_id: CommandId::new(command_id),
         request_digest: RequestDigest::new(digest),
-    })
+    }
 }

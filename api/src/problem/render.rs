@@ -15,10 +15,10 @@ pub(crate) fn status(code: ProblemCode) -> StatusCode {
     StatusCode::from_u16(code.status()).expect("every problem code has a status of three digits")
 }
 
-/// The answer to a request that failed. Says nothing about the cause of a 5xx.
-pub(crate) fn render(error: &ApiError, request_id: &str) -> HttpResponse {
+/// The body of an answer to a request that failed. Says nothing about the cause of a 5xx.
+fn problem(error: &ApiError, request_id: &str) -> Problem {
     let code = error.code;
-    let body = Problem {
+    Problem {
         problem_type: format!("urn:satpost:problem:{}", code.as_str()),
         title: code.title().to_owned(),
         status: code.status(),
@@ -27,12 +27,31 @@ pub(crate) fn render(error: &ApiError, request_id: &str) -> HttpResponse {
         request_id: request_id.to_owned(),
         server_time: error.server_time,
         limit: error.limit,
-    };
-    let mut response = HttpResponse::build(status(code));
-    if let Some(after) = error.retry_after {
-        // Rounded up: a client that comes back at that second finds room.
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        response.insert_header((header::RETRY_AFTER, seconds.max(1)));
+        retry_after: None,
+    }
+}
+
+/// The same as a part of an answer, where what else goes into headers has to stand in the body.
+pub(crate) fn problem_in_batch(error: &ApiError, request_id: &str) -> Problem {
+    Problem {
+        retry_after: retry_after_secs(error),
+        ..problem(error, request_id)
+    }
+}
+
+/// Rounded up: a client that comes back at that second finds room.
+fn retry_after_secs(error: &ApiError) -> Option<u64> {
+    let after = error.retry_after?;
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    Some(seconds.max(1))
+}
+
+/// The answer to a request that failed.
+pub(crate) fn render(error: &ApiError, request_id: &str) -> HttpResponse {
+    let body = problem(error, request_id);
+    let mut response = HttpResponse::build(status(error.code));
+    if let Some(seconds) = retry_after_secs(error) {
+        response.insert_header((header::RETRY_AFTER, seconds));
     }
     if let Some(allow) = &error.allow {
         response.insert_header((header::ALLOW, allow.as_ref()));

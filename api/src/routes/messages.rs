@@ -12,12 +12,13 @@ use satpost_commands::acknowledge_messages::{self as acknowledge, Acknowledgemen
 use satpost_commands::{park_messages as park, wipe_queue as wipe};
 use satpost_domain::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX};
 use satpost_domain::mailbox::ParkReason;
-use satpost_domain::{MessageId, MessagingKey, Position};
+use satpost_domain::{MessageId, MessagingKey, Position, Timestamp};
 
 use crate::extract::{Command, Json, OwnMailbox, Query, State};
 use crate::fetch::{self, FetchMessagesParameters, Fetched};
 use crate::problem::ApiError;
 use crate::respond::{done, done_without_content, found};
+use crate::routes::mailboxes;
 
 /// Fetches the messages that wait, in order.
 ///
@@ -136,7 +137,11 @@ pub(crate) async fn get_queue(
         messages: summary.messages,
         bytes: summary.bytes,
         parked: summary.parked,
-        oldest_at: summary.oldest.map(satpost_domain::Timestamp::as_millis),
+        oldest_at: summary.oldest.map(Timestamp::as_millis),
+        knocks: summary.knocks,
+        strangers: mailboxes::told_policy(summary.policy),
+        delivery_tokens: summary.delivery_tokens,
+        full_since: summary.full_since.map(Timestamp::as_millis),
         acknowledged: summary.acknowledged,
         messages_max: MAILBOX_MESSAGES_MAX,
         bytes_max: MAILBOX_BYTES_MAX,
