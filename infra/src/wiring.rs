@@ -322,6 +322,7 @@ impl Server {
         config.push = push::push_credentials(&self.config);
         config.rate_limits = rate_limits(&self.config);
         config.watched_addresses_max = self.config.watching.addresses_max;
+        config.knock_work_bits = self.config.messages.knock_work_bits;
         Ok(ApiState::new(config, ports)?)
     }
 
@@ -347,6 +348,9 @@ fn rate_limits(config: &Config) -> RateLimits {
         per_peer: defaults.per_peer.filter(|_| config.server.limit_peers),
         registrations_per_peer: defaults
             .registrations_per_peer
+            .filter(|_| config.server.limit_peers),
+        strangers_per_peer: defaults
+            .strangers_per_peer
             .filter(|_| config.server.limit_peers),
     }
 }
