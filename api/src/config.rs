@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use satpost_api_types::push::PushKind;
 use satpost_domain::limits::{
-    EVENT_STREAMS_MAX, LIVE_READERS_MAX, READER_STALL_MAX, SOCKET_PING, SOCKET_SILENCE_MAX,
+    EVENT_STREAMS_MAX, KNOCK_WORK_BITS_DEFAULT, LIVE_READERS_MAX, READER_STALL_MAX, REFUSAL_TIME,
+    SOCKET_PING, SOCKET_SILENCE_MAX,
 };
 use satpost_domain::network::Network;
 
@@ -43,6 +44,11 @@ pub struct ApiConfig {
     pub reader_stall_max: Duration,
     /// Who reads messages live.
     pub live: LiveConfig,
+    /// How many leading zero bits the work for a stranger's message has, up to
+    /// [`satpost_domain::limits::KNOCK_WORK_BITS_MAX`].
+    pub knock_work_bits: u32,
+    /// How long after its request was read a refused message is answered. Operators do not change it.
+    pub refusal_time: Duration,
 }
 
 impl ApiConfig {
@@ -64,6 +70,8 @@ impl ApiConfig {
             event_streams_max: EVENT_STREAMS_MAX,
             reader_stall_max: READER_STALL_MAX,
             live: LiveConfig::default(),
+            knock_work_bits: KNOCK_WORK_BITS_DEFAULT,
+            refusal_time: REFUSAL_TIME,
         }
     }
 }
@@ -164,15 +172,19 @@ pub struct RateLimits {
     pub per_key: Option<Rate>,
     /// Registrations from one peer.
     pub registrations_per_peer: Option<Rate>,
+    /// Messages from one peer that are neither signed nor sent with a delivery token; with a token,
+    /// that counts like a key.
+    pub strangers_per_peer: Option<Rate>,
 }
 
 impl Default for RateLimits {
-    /// Generous to phones behind one carrier's address, tight on registrations.
+    /// Generous to phones behind one carrier's address, tight on registrations and strangers.
     fn default() -> Self {
         Self {
             per_peer: Some(Rate::new(200, Duration::from_millis(20))),
             per_key: Some(Rate::new(100, Duration::from_millis(100))),
             registrations_per_peer: Some(Rate::new(30, Duration::from_secs(10))),
+            strangers_per_peer: Some(Rate::new(100, Duration::from_secs(1))),
         }
     }
 }
@@ -185,6 +197,7 @@ impl RateLimits {
             per_peer: None,
             per_key: None,
             registrations_per_peer: None,
+            strangers_per_peer: None,
         }
     }
 }

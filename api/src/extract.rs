@@ -5,11 +5,13 @@ mod authenticate;
 mod body;
 mod head;
 mod parameters;
+mod sender;
 mod subject;
 
-pub(crate) use body::{Coded, Json, Lines, NoBody, Octets, read_body};
-pub(crate) use head::{frame_context, single as single_header};
+pub(crate) use body::{Batch, Coded, Json, Lines, NoBody, Octets, read_body};
+pub(crate) use head::{frame_context, parse_idempotency_key, single as single_header};
 pub(crate) use parameters::{NoParameters, PageSize, parse_parameters};
+pub(crate) use sender::{Sender, Sending};
 pub(crate) use subject::{OwnMailbox, Proven, Registered};
 
 use std::net::IpAddr;

@@ -221,6 +221,7 @@ fn delivery(message: &QueuedMessage, body: Option<MessageBody>) -> Delivery {
         digest: message.digest.to_string(),
         accepted_at: message.accepted_at.as_millis(),
         expires_at: message.expires_at.as_millis(),
+        knock: message.knock,
         body,
         gone: message.gone.map(|reason| match reason {
             GoneReason::Expired => "expired".to_owned(),

@@ -5,6 +5,7 @@
 //!   is given; [`state`]: what every request sees.
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
+//! - `delivery`: the one way of every message that is sent, and how refusals keep what they know.
 //! - `events`: the stream of changes; `fetch`: the wait for messages; `live`: messages as they come.
 //! - `connections`, `rate_limit`: how many and how often; `form`: JSON or CBOR.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
@@ -16,6 +17,7 @@ mod acknowledge;
 mod address;
 pub mod config;
 mod connections;
+mod delivery;
 pub mod esplora;
 mod events;
 mod extract;

@@ -27,6 +27,34 @@ pub struct HttpMetrics {
     live_superseded: IntCounter,
     connections: IntGauge,
     connections_refused: IntCounterVec,
+    admissions: IntCounterVec,
+}
+
+/// How a message came in, or that it did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// With a lasting delivery token.
+    Contact,
+    /// With a token that was good for one knock.
+    Once,
+    /// As a knock, with work.
+    Knock,
+    /// Without a token, into a mailbox that is open to strangers.
+    Open,
+    /// Not at all.
+    Refused,
+}
+
+impl Admission {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Contact => "contact",
+            Self::Once => "once",
+            Self::Knock => "knock",
+            Self::Open => "open",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 impl HttpMetrics {
@@ -107,6 +135,14 @@ impl HttpMetrics {
         )?;
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(connections_refused.clone()))?;
+        let admissions = IntCounterVec::new(
+            Opts::new(
+                "satpost_message_admissions_total",
+                "Messages by how they came in: contact, once, knock, open, or refused",
+            ),
+            &["kind"],
+        )?;
+        registry.register(Box::new(admissions.clone()))?;
         registry.register(Box::new(event_streams.clone()))?;
         registry.register(Box::new(events_sent.clone()))?;
         registry.register(Box::new(readers_dropped.clone()))?;
@@ -127,6 +163,7 @@ impl HttpMetrics {
             live_superseded,
             connections,
             connections_refused,
+            admissions,
         })
     }
 
@@ -138,6 +175,13 @@ impl HttpMetrics {
         self.duration
             .with_label_values(&[operation])
             .observe(seconds);
+    }
+
+    /// Counts a message by how it came in.
+    pub(crate) fn admission(&self, admission: Admission) {
+        self.admissions
+            .with_label_values(&[admission.label()])
+            .inc();
     }
 
     /// Counts a request until the guard is dropped.

@@ -6,6 +6,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpRequest};
 use satpost_api_types::header::REQUEST_ID;
 use satpost_api_types::problem::ProblemCode;
 use satpost_domain::limits::REQUEST_HEAD_BYTES_MAX;
@@ -40,6 +41,7 @@ pub(crate) async fn observe(
     let state = state(request.request()).clone();
     let started = Instant::now();
     let id = request_id(&request, &state);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     let is_v1 = request.path().starts_with("/v1/");
     let is_esplora = state.esplora.is_some() && is_esplora(request.path());
@@ -109,6 +111,36 @@ fn admit(request: &ServiceRequest) -> Result<Option<Busy>, ApiError> {
         return Err(ApiError::head_too_large());
     }
     Ok(busy)
+}
+
+/// The name of a request, for answers that tell of several failures.
+struct RequestId(String);
+
+/// The name that a request was given.
+pub(crate) fn request_id_of(request: &HttpRequest) -> String {
+    let extensions = request.extensions();
+    let id = extensions.get::<RequestId>();
+    id.map_or_else(String::new, |id| id.0.clone())
+}
+
+/// Tells of a part of a request that failed while the answer is a success; its level is that of its code.
+pub(crate) fn log_part(error: &ApiError) {
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                problem.code = error.code.as_str(),
+                problem.cause = error.cause.as_deref(),
+                "a part of the request refused"
+            )
+        };
+    }
+    match log_level(error.code) {
+        Level::ERROR => line!(Level::ERROR),
+        Level::WARN => line!(Level::WARN),
+        Level::INFO => line!(Level::INFO),
+        _ => line!(Level::DEBUG),
+    }
 }
 
 /// The client's own name for the request when it is harmless in a log, else a fresh one.

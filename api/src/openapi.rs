@@ -10,8 +10,8 @@ use signing::Signing;
 use utoipa::OpenApi;
 
 use crate::routes::{
-    addresses, balance, clients, events, live, messages, prices, proofs, push, send_message,
-    service, transactions,
+    addresses, balance, clients, events, live, mailboxes, messages, prices, proofs, push,
+    send_message, send_messages, service, transactions,
 };
 
 /// The description before what all operations share is added.
@@ -38,12 +38,16 @@ use crate::routes::{
         proofs::get_transaction_proof,
         events::listen,
         send_message::send_message,
+        send_messages::send_messages,
         messages::fetch_messages,
         live::stream_messages,
         live::open_socket,
         messages::acknowledge_messages,
         messages::get_queue,
         messages::wipe_queue,
+        mailboxes::set_stranger_policy,
+        mailboxes::add_delivery_tokens,
+        mailboxes::revoke_delivery_tokens,
         push::set_push_target,
         push::verify_push_target,
         push::remove_push_target,

@@ -23,7 +23,7 @@ use crate::ports::ProofError;
 
 mod render;
 
-pub(crate) use render::{log_level, render, retry_after_secs, status};
+pub(crate) use render::{log_level, problem_in_batch, render, retry_after_secs, status};
 
 /// When a refused request may come again, where the server has no better idea.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(2);
@@ -38,7 +38,9 @@ const RETRY_AFTER_QUEUE_FULL: Duration = Duration::from_secs(300);
 pub(crate) enum LimitName {
     RequestsPerPeer,
     RequestsPerKey,
+    RequestsPerToken,
     RegistrationsPerPeer,
+    StrangersPerPeer,
     EventStreamsPerClient,
     Connections,
     ConnectionsPerPeer,
@@ -50,6 +52,8 @@ impl LimitName {
         match self {
             Self::RequestsPerPeer => "requests-per-peer",
             Self::RequestsPerKey => "requests-per-key",
+            Self::RequestsPerToken => "requests-per-token",
+            Self::StrangersPerPeer => "strangers-per-peer",
             Self::RegistrationsPerPeer => "registrations-per-peer",
             Self::EventStreamsPerClient => "event-streams-per-client",
             Self::Connections => "connections",
@@ -146,7 +150,7 @@ impl ApiError {
     /// As many large requests are carried out as the server has room for.
     pub(crate) fn no_room() -> Self {
         Self::new(ProblemCode::Unavailable)
-            .with_detail("other imports are carried out now")
+            .with_detail("as many large requests are carried out as there is room for")
             .with_retry_after(RETRY_AFTER_DEFAULT)
             .closing()
     }
@@ -262,6 +266,16 @@ impl ApiError {
             .with_retry_after(RETRY_AFTER_DEFAULT)
     }
 
+    /// The recipient is unknown, or takes nothing from this sender. The same for every recipient and
+    /// for every reason, in each byte.
+    pub(crate) fn delivery_refused(work_bits: u32) -> Self {
+        Self::new(ProblemCode::DeliveryRefused).with_detail(format_args!(
+            "a message needs a delivery token of the recipient, or, where strangers may knock, work of {work_bits} bits for this message that is at most {} minutes old, {} bytes at most, and room for it",
+            limits::KNOCK_WORK_AGE_MAX.as_secs() / 60,
+            limits::KNOCK_BYTES_MAX
+        ))
+    }
+
     /// A defect of the server.
     pub(crate) fn internal(cause: impl fmt::Display) -> Self {
         Self::new(ProblemCode::Internal).with_cause(cause)
@@ -351,10 +365,10 @@ impl From<MailboxError> for ApiError {
 }
 
 /// Why a sender is turned away. An unknown recipient and one that refuses look the same.
-pub(crate) fn delivery_refusal(error: CommandError<MailboxError>) -> ApiError {
+pub(crate) fn delivery_refusal(error: CommandError<MailboxError>, work_bits: u32) -> ApiError {
     match error {
         CommandError::Rejected(MailboxError::NotOpen | MailboxError::StrangerRefused) => {
-            ApiError::new(ProblemCode::DeliveryRefused)
+            ApiError::delivery_refused(work_bits)
         }
         other => other.into(),
     }

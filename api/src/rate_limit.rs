@@ -8,6 +8,7 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use satpost_domain::ids::TokenHash;
 use satpost_domain::limits::RATE_LIMITED_MAX;
 use tokio::time::Instant;
 
@@ -86,6 +87,8 @@ pub(crate) struct RateLimiters {
     peers: Limiter<IpAddr>,
     registrations: Limiter<IpAddr>,
     keys: Limiter<[u8; 32]>,
+    tokens: Limiter<TokenHash>,
+    strangers: Limiter<IpAddr>,
 }
 
 impl RateLimiters {
@@ -98,7 +101,13 @@ impl RateLimiters {
                 limits.registrations_per_peer,
                 clock.clone(),
             ),
-            keys: Limiter::new(LimitName::RequestsPerKey, limits.per_key, clock),
+            keys: Limiter::new(LimitName::RequestsPerKey, limits.per_key, clock.clone()),
+            tokens: Limiter::new(LimitName::RequestsPerToken, limits.per_key, clock.clone()),
+            strangers: Limiter::new(
+                LimitName::StrangersPerPeer,
+                limits.strangers_per_peer,
+                clock,
+            ),
         }
     }
 
@@ -117,11 +126,23 @@ impl RateLimiters {
         self.keys.check(key)
     }
 
+    /// Counts a message that somebody unnamed sends with the delivery token of `hash`.
+    pub(crate) fn check_token(&self, hash: &TokenHash) -> Result<(), ApiError> {
+        self.tokens.check(hash)
+    }
+
+    /// Counts a message that `peer` sends unnamed and without a token.
+    pub(crate) fn check_stranger(&self, peer: IpAddr) -> Result<(), ApiError> {
+        self.strangers.check(&network_of(peer))
+    }
+
     /// Forgets who has a full bucket again.
     pub(crate) fn forget_idle(&self) {
         self.peers.forget_idle();
         self.registrations.forget_idle();
         self.keys.forget_idle();
+        self.tokens.forget_idle();
+        self.strangers.forget_idle();
     }
 }
 
@@ -146,7 +167,7 @@ mod tests {
         RateLimiters::new(&RateLimits {
             per_peer: Some(Rate::new(2, Duration::from_secs(10))),
             per_key: Some(Rate::new(1, Duration::from_secs(10))),
-            registrations_per_peer: None,
+            ..RateLimits::off()
         })
     }
 
@@ -170,6 +191,15 @@ mod tests {
         limiters.check_key(&[1; 32]).unwrap();
         limiters.check_key(&[2; 32]).unwrap();
         assert!(limiters.check_key(&[1; 32]).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counts_every_token_by_itself_and_apart_from_keys() {
+        let limiters = limiters();
+        limiters.check_token(&TokenHash::new([1; 32])).unwrap();
+        limiters.check_token(&TokenHash::new([2; 32])).unwrap();
+        limiters.check_key(&[1; 32]).unwrap();
+        assert!(limiters.check_token(&TokenHash::new([1; 32])).is_err());
     }
 
     #[tokio::test(start_paused = true)]

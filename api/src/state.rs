@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use satpost_domain::Position;
 use satpost_domain::limits::{
-    FETCHES_WAITING_MAX, IMPORTS_AT_ONCE_MAX, MIN_POSITION_WAIT_MAX, SIGNATURE_NONCES_MAX,
+    BATCHES_AT_ONCE_MAX, FETCHES_WAITING_MAX, IMPORTS_AT_ONCE_MAX, MIN_POSITION_WAIT_MAX,
+    SIGNATURE_NONCES_MAX,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -38,6 +39,8 @@ pub struct ApiState {
     pub(crate) live_readers: Arc<LiveReaders>,
     /// Room for imports.
     pub(crate) imports: Arc<Semaphore>,
+    /// Room for batches of messages.
+    pub(crate) batches: Arc<Semaphore>,
     /// The Esplora API, where the public listener serves it.
     pub(crate) esplora: Option<Arc<EsploraState>>,
     stopping: watch::Sender<bool>,
@@ -69,6 +72,7 @@ impl ApiState {
             event_streams: Arc::new(EventStreams::new(config.event_streams_max)),
             live_readers: Arc::new(LiveReaders::new(config.live.readers_max)),
             imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE_MAX)),
+            batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE_MAX)),
             esplora: None,
             stopping: watch::Sender::new(false),
             config,

@@ -23,3 +23,19 @@ pub async fn revoke_delivery_tokens(
     let outcome = handler.handle::<Mailbox>(&stream, context, &command, None);
     Ok(outcome.await?.position)
 }
+
+/// Revokes every token that `mailbox` has.
+///
+/// # Errors
+/// The aggregate's refusal.
+pub async fn revoke_all_delivery_tokens(
+    handler: &Handler,
+    context: CommandContext,
+    mailbox: MessagingKey,
+) -> Result<Position, CommandError<MailboxError>> {
+    let at = handler.now();
+    let command = MailboxCommand::RevokeAllTokens { at };
+    let stream = StreamId::mailbox(mailbox);
+    let outcome = handler.handle::<Mailbox>(&stream, context, &command, None);
+    Ok(outcome.await?.position)
+}

@@ -40,6 +40,10 @@ pub struct AcceptedMessage {
     pub accepted_at: Timestamp,
     /// When it stops waiting.
     pub expires_at: Timestamp,
+    /// True when it waits as the message of a stranger.
+    pub knock: bool,
+    /// True when it took a token with it that was good for one message.
+    pub spent_token: bool,
     /// A reader at this position sees it.
     pub position: Position,
     /// True when it was taken before and this is the first answer again.
@@ -101,6 +105,7 @@ async fn accept(
         Some(MailboxEvent::MessageAccepted {
             id,
             digest,
+            knock,
             at,
             expires_at,
             ..
@@ -109,12 +114,18 @@ async fn accept(
             digest: *digest,
             accepted_at: *at,
             expires_at: *expires_at,
+            knock: *knock,
+            spent_token: outcome.events.iter().any(is_spending),
             position: outcome.position,
             repeated: outcome.repeated,
         }),
         // Only a command that was no send gives anything else, and then the id was used for it.
         _ => Err(CommandError::IdempotencyMismatch),
     }
+}
+
+const fn is_spending(event: &MailboxEvent) -> bool {
+    matches!(event, MailboxEvent::DeliveryTokenSpent { .. })
 }
 
 /// Lets the owner know that somebody was turned away: it cannot be told in the full mailbox.

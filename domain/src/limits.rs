@@ -45,6 +45,15 @@ pub const MAILBOX_FORWARD_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const MAILBOX_HOPS_MAX: usize = 16;
 /// How many messages one batch sends at most.
 pub const BATCH_MESSAGES_MAX: usize = 64;
+/// The largest body of a batch, in bytes: as many of the largest messages, in base64, and 1 KiB for
+/// what stands beside each of them.
+pub const BATCH_BYTES_MAX: usize = BATCH_MESSAGES_MAX * (MESSAGE_BYTES_MAX.div_ceil(3) * 4 + 1024);
+/// How many batches are read and sent at once; each holds its whole body in memory.
+pub const BATCHES_AT_ONCE_MAX: usize = 128;
+/// How long after its request was read a refused message is answered. It covers the slowest way to a
+/// refusal, which folds a long mailbox from the disk; a server that is slower still answers at the
+/// next multiple, so that how much slower it was is not told.
+pub const REFUSAL_TIME: Duration = Duration::from_millis(50);
 
 /// How many messages one fetch answers at most.
 pub const FETCH_MESSAGES_MAX: usize = 256;

@@ -5,6 +5,7 @@
 mod check;
 mod esplora;
 mod log_location;
+mod messages;
 mod price;
 mod reference;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use check::ConfigError;
 pub use esplora::{EsploraConfig, EsploraIndex};
 pub use log_location::LogLocation;
+pub use messages::{MessagesConfig, MessagesConfigError};
 pub use price::{FeedConfig, PriceConfig, PriceConfigError};
 pub use reference::reference;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub node: NodeConfig,
     /// Watching addresses.
     pub watching: WatchingConfig,
+    /// Messages.
+    pub messages: MessagesConfig,
     /// Waking phones.
     pub push: PushConfig,
     /// Prices of a bitcoin; none unless feeds are configured.
@@ -214,6 +218,7 @@ impl Default for Config {
             watching: WatchingConfig {
                 addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
             },
+            messages: MessagesConfig::default(),
             push: PushConfig {
                 allow: Vec::new(),
                 contact: "mailto:operator@localhost".to_owned(),

@@ -325,6 +325,7 @@ impl Server {
         // Whatever becomes of connections, one worker alone could have them all.
         config.connections_per_worker_max = config.connections.total_max + 1_024;
         config.watched_addresses_max = self.config.watching.addresses_max;
+        config.knock_work_bits = self.config.messages.knock_work_bits;
         Ok(ApiState::new(config, ports)?)
     }
 
@@ -350,6 +351,9 @@ fn rate_limits(config: &Config) -> RateLimits {
         per_peer: defaults.per_peer.filter(|_| config.server.limit_peers),
         registrations_per_peer: defaults
             .registrations_per_peer
+            .filter(|_| config.server.limit_peers),
+        strangers_per_peer: defaults
+            .strangers_per_peer
             .filter(|_| config.server.limit_peers),
     }
 }

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use satpost_api::ports::{ApiPorts, BlockProofs, FEATURE_WATCHING, NoBlockProofs, ServiceStatus};
 use satpost_api::price_query::{NoPrices, PriceQuery};
-use satpost_api::{
-    ApiConfig, ApiState, ConnectionLimits, Listeners, LiveConfig, RateLimits, run,
-};
+use satpost_api::{ApiConfig, ApiState, ConnectionLimits, Listeners, LiveConfig, RateLimits, run};
 use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
 use satpost_commands::ports::Clock;

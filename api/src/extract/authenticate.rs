@@ -3,15 +3,16 @@
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
+use bytes::Bytes;
 use satpost_api_types::signature::CoveredRequest;
 use satpost_commands::CommandContext;
 use satpost_domain::hash::sha256;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::problem::ApiError;
-use crate::signature::{SignatureError, SignedRequest};
+use crate::signature::{Labels, ProvenKeys, SignatureError, SignedRequest};
 
-use super::body::{Body, check_content_type, read_body};
+use super::body::{Body, Parse, check_content_type, read_body};
 use super::subject::Subject;
 use super::{head, state};
 
@@ -24,20 +25,76 @@ pub(super) struct Authenticated<S, B> {
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
+/// A body that has arrived, how it is read, and the room it takes.
+pub(super) struct Arrived<B> {
+    pub(super) body: Bytes,
+    pub(super) parse: Parse<B>,
+    pub(super) room: Option<OwnedSemaphorePermit>,
+}
+
+/// The two headers of a signature.
+pub(super) struct SignatureHeaders {
+    input: String,
+    signature: String,
+}
+
 /// Reads, verifies and parses a request.
 pub(super) async fn authenticate<S: Subject, B: Body>(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<Authenticated<S, B>, ApiError> {
     let state = state(request);
-    let parse = check_content_type::<B>(request)?;
-    let room = B::room(state)?;
-    let body = read_body(request, payload, B::BYTES_MAX).await?;
+    let Arrived { body, parse, room } = arrive::<B>(request, payload).await?;
     // A request that nobody signed is told so before anything else is asked of it.
-    let missing = || SignatureError::Missing;
-    let signature_input = head::joined(request, "signature-input")?.ok_or_else(missing)?;
-    let signature = head::joined(request, "signature")?.ok_or_else(missing)?;
+    let headers = signature_headers(request)?.ok_or(SignatureError::Missing)?;
     let idempotency_key = head::idempotency_key(request)?;
+    let keys = verify(request, &headers, S::LABELS, &body)?;
+    let context = idempotency_key
+        .map(|(_, key)| head::command_context(request, &keys.subject, key, &sha256(&body)));
+    wait_until_visible(request).await?;
+    Ok(Authenticated {
+        subject: S::take(state, keys)?,
+        context,
+        body: parse(body)?,
+        room,
+    })
+}
+
+/// Reads the body, if it is of the kind and size that the route takes.
+pub(super) async fn arrive<B: Body>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Arrived<B>, ApiError> {
+    let parse = check_content_type::<B>(request)?;
+    let room = B::room(state(request))?;
+    let body = read_body(request, payload, B::BYTES_MAX).await?;
+    Ok(Arrived { body, room, parse })
+}
+
+/// The headers of a signature; nothing when there is neither.
+///
+/// # Errors
+/// `signature-missing` when there is only one of them.
+pub(super) fn signature_headers(
+    request: &HttpRequest,
+) -> Result<Option<SignatureHeaders>, ApiError> {
+    let input = head::joined(request, "signature-input")?;
+    let signature = head::joined(request, "signature")?;
+    match (input, signature) {
+        (Some(input), Some(signature)) => Ok(Some(SignatureHeaders { input, signature })),
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => Err(SignatureError::Missing.into()),
+    }
+}
+
+/// Verifies the signatures, counts the request for its key, and remembers its nonces.
+pub(super) fn verify(
+    request: &HttpRequest,
+    headers: &SignatureHeaders,
+    labels: Labels,
+    body: &[u8],
+) -> Result<ProvenKeys, ApiError> {
+    let state = state(request);
     let authority = head::authority(request)?;
     let signed = SignedRequest {
         covered: CoveredRequest {
@@ -46,26 +103,22 @@ pub(super) async fn authenticate<S: Subject, B: Body>(
             path: request.uri().path(),
             query: request.query_string(),
             content_digest: head::single(request, "content-digest")?,
-            idempotency_key: idempotency_key.map(|(text, _)| text),
+            idempotency_key: head::idempotency_key(request)?.map(|(text, _)| text),
         },
-        signature_input: &signature_input,
-        signature: &signature,
-        body: &body,
+        signature_input: &headers.input,
+        signature: &headers.signature,
+        body,
     };
     let now = state.clock.now();
-    let verified = state.verifier.verify(&signed, S::LABELS, now)?;
+    let verified = state.verifier.verify(&signed, labels, now)?;
     state.rate_limiters.check_key(&verified.keys().subject)?;
-    let keys = state.verifier.record_nonces(&verified, now)?;
-    let context = idempotency_key
-        .map(|(_, key)| head::command_context(request, &keys.subject, key, &sha256(&body)))
-        .transpose()?;
-    if let Some(position) = head::min_position(request)? {
-        state.wait_until_visible(position).await?;
+    Ok(state.verifier.record_nonces(&verified, now)?)
+}
+
+/// Waits until the projections have reached the position that the client wants to see.
+pub(super) async fn wait_until_visible(request: &HttpRequest) -> Result<(), ApiError> {
+    match head::min_position(request)? {
+        Some(position) => state(request).wait_until_visible(position).await,
+        None => Ok(()),
     }
-    Ok(Authenticated {
-        subject: S::take(state, keys)?,
-        context,
-        body: parse(body)?,
-        room,
-    })
 }

@@ -11,9 +11,10 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use satpost_api_types::batch::SendMessagesRequest;
 use satpost_domain::limits::{
-    BODY_BYTES_PER_SEC_MIN, BODY_DEADLINE, BODY_GRACE, IMPORT_BYTES_MAX, JSON_BODY_BYTES_MAX,
-    MESSAGE_BYTES_MAX,
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BODY_BYTES_PER_SEC_MIN, BODY_DEADLINE, BODY_GRACE,
+    IMPORT_BYTES_MAX, JSON_BODY_BYTES_MAX, MESSAGE_BYTES_MAX,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
@@ -104,6 +105,27 @@ impl<T: DeserializeOwned + 'static> Body for Coded<T> {
 
     fn parse_also(bytes: Bytes) -> Result<Self, ApiError> {
         Self::read(Form::Cbor, &bytes)
+    }
+}
+
+/// The JSON of a batch of messages, which may be larger.
+pub(crate) struct Batch(pub(crate) SendMessagesRequest);
+
+impl Body for Batch {
+    const BYTES_MAX: usize = BATCH_BYTES_MAX;
+    const CONTENT_TYPE: Option<&'static str> = Json::<SendMessagesRequest>::CONTENT_TYPE;
+
+    fn room(state: &ApiState) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+        let room = Arc::clone(&state.batches).try_acquire_owned();
+        room.map(Some).map_err(|_| ApiError::no_room())
+    }
+
+    fn parse(bytes: Bytes) -> Result<Self, ApiError> {
+        let Json(request) = Json::<SendMessagesRequest>::parse(bytes)?;
+        match request.messages.len() {
+            1..=BATCH_MESSAGES_MAX => Ok(Self(request)),
+            actual => Err(ApiError::count("messages", BATCH_MESSAGES_MAX, actual)),
+        }
     }
 }
 

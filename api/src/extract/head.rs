@@ -71,10 +71,17 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<(&str, [u8
     }
     let text = single(request, IDEMPOTENCY_KEY)?
         .ok_or_else(|| ApiError::new(ProblemCode::IdempotencyKeyMissing))?;
-    let bytes = command_key(text).ok_or_else(|| {
+    Ok(Some((text, parse_idempotency_key(text)?)))
+}
+
+/// The bytes of an idempotency key.
+///
+/// # Errors
+/// `malformed` when it is neither a UUID nor 32 hexadecimal characters.
+pub(crate) fn parse_idempotency_key(text: &str) -> Result<[u8; 16], ApiError> {
+    command_key(text).ok_or_else(|| {
         ApiError::malformed("an Idempotency-Key is a UUID with dashes or 32 hexadecimal characters")
-    })?;
-    Ok(Some((text, bytes)))
+    })
 }
 
 /// The name of a command: a UUID or 32 hexadecimal characters.
@@ -95,22 +102,21 @@ pub(super) fn min_position(request: &HttpRequest) -> Result<Option<Position>, Ap
 
 /// Which command this is. The id is bound to the subject: two clients that choose the same key
 /// neither collide nor learn of each other. The digest covers everything that changes what the
-/// command does.
+/// command does. Messages have names of their own, because they come alone or in batches.
 pub(super) fn command_context(
     request: &HttpRequest,
     subject: &[u8; 32],
     key: [u8; 16],
     body_digest: &Digest,
-) -> Result<CommandContext, ApiError> {
-    let ttl = single(request, satpost_api_types::header::TTL)?.unwrap_or_default();
+) -> CommandContext {
     let method = request.method().as_str();
     let (path, query) = (request.uri().path(), request.query_string());
     let mut parts: Vec<u8> = Vec::new();
-    for part in [method, path, query, ttl] {
+    for part in [method, path, query] {
         parts.extend_from_slice(&(part.len() as u64).to_be_bytes());
         parts.extend_from_slice(part.as_bytes());
     }
-    Ok(context(subject, key, &parts, body_digest))
+    context(subject, key, &parts, body_digest)
 }
 
 /// Which command a frame of a socket is. `what` is its kind, `body` what it asks for.

@@ -98,6 +98,17 @@ fn own(operation: &str) -> &'static [Code] {
             Code::QueueFull,
             Code::UnsupportedMediaType,
         ],
+        "send_messages" => &[
+            Code::NotRegistered,
+            Code::LimitExceeded,
+            Code::UnsupportedMediaType,
+        ],
+        "set_stranger_policy" => &[Code::NotRegistered, Code::UnsupportedMediaType],
+        "add_delivery_tokens" | "revoke_delivery_tokens" => &[
+            Code::NotRegistered,
+            Code::LimitExceeded,
+            Code::UnsupportedMediaType,
+        ],
         "acknowledge_messages" => &[
             Code::NotRegistered,
             Code::AckAheadOfDelivery,
@@ -199,7 +210,7 @@ fn response(status: u16, codes: &[&str]) -> utoipa::openapi::Response {
         .description(format!("`{}`", codes.join("`, `")))
         .content("application/problem+json", problem.clone())
         .content("application/cbor", problem);
-    if matches!(status, 409 | 429 | 503) {
+    if matches!(status, 409 | 429 | 503 | 507) {
         let seconds = HeaderBuilder::new()
             .description(Some("Seconds after which a repeat makes sense"))
             .build();

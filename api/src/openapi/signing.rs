@@ -4,7 +4,7 @@ use satpost_api_types::header;
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr, Required};
 
 /// What the scheme of the subject's signature is called in the description.
@@ -40,19 +40,30 @@ fn scheme(description: &str) -> SecurityScheme {
     )))
 }
 
+/// True when a request may also come unsigned.
+fn is_optional(operation: &Operation) -> bool {
+    let schemes = operation.security.as_deref().unwrap_or_default();
+    schemes.contains(&SecurityRequirement::default())
+}
+
 fn add_headers(operation: &mut Operation, is_command: bool) {
     let has_body = operation.request_body.is_some();
+    let of_signature = if is_optional(operation) {
+        Required::False
+    } else {
+        Required::True
+    };
     let parameters = operation.parameters.get_or_insert_default();
     parameters.push(text(
         "Signature-Input",
         "What is signed (RFC 9421, 4.1)",
-        Required::True,
+        of_signature.clone(),
     ));
     if has_body {
         parameters.push(text(
             "Content-Digest",
             "`sha-256=:…:` of the body (RFC 9530)",
-            Required::True,
+            of_signature,
         ));
     }
     if is_command {

@@ -20,10 +20,10 @@ pub(crate) fn retry_after_secs(error: &ApiError) -> Option<u64> {
     Some((after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1))
 }
 
-/// The answer to a request that failed. Says nothing about the cause of a 5xx.
-pub(crate) fn render(error: &ApiError, request_id: &str, form: Form) -> HttpResponse {
+/// The body of an answer to a request that failed. Says nothing about the cause of a 5xx.
+fn problem(error: &ApiError, request_id: &str) -> Problem {
     let code = error.code;
-    let body = Problem {
+    Problem {
         problem_type: format!("urn:satpost:problem:{}", code.as_str()),
         title: code.title().to_owned(),
         status: code.status(),
@@ -33,15 +33,29 @@ pub(crate) fn render(error: &ApiError, request_id: &str, form: Form) -> HttpResp
         server_time: error.server_time,
         limit: error.limit,
         limit_name: error.limit_name.map(|name| name.as_str().to_owned()),
-    };
-    let mut response = HttpResponse::build(status(code));
+        retry_after: None,
+    }
+}
+
+/// The same as a part of an answer, where what else goes into headers has to stand in the body.
+pub(crate) fn problem_in_batch(error: &ApiError, request_id: &str) -> Problem {
+    Problem {
+        retry_after: retry_after_secs(error),
+        ..problem(error, request_id)
+    }
+}
+
+/// The answer to a request that failed.
+pub(crate) fn render(error: &ApiError, request_id: &str, form: Form) -> HttpResponse {
+    let body = problem(error, request_id);
+    let mut response = HttpResponse::build(status(error.code));
     if let Some(seconds) = retry_after_secs(error) {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
     if let Some(allow) = &error.allow {
         response.insert_header((header::ALLOW, allow.as_ref()));
     }
-    if code == ProblemCode::UpgradeRequired {
+    if error.code == ProblemCode::UpgradeRequired {
         // RFC 9110, section 15.5.22.
         response.insert_header((header::UPGRADE, "websocket"));
         response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));

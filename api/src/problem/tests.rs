@@ -56,11 +56,10 @@ async fn keeps_the_expected_chain_from_the_client() {
 #[test]
 fn tells_a_sender_less_than_an_owner_about_a_closed_mailbox() {
     let rejected = || CommandError::Rejected(MailboxError::NotOpen);
-    assert_eq!(
-        delivery_refusal(rejected()).code,
-        ProblemCode::DeliveryRefused
-    );
-    assert_eq!(delivery_refusal(rejected()).detail, None);
+    let refusal = delivery_refusal(rejected(), 20);
+    assert_eq!(refusal.code, ProblemCode::DeliveryRefused);
+    let stranger = CommandError::Rejected(MailboxError::StrangerRefused);
+    assert_eq!(delivery_refusal(stranger, 20).detail, refusal.detail);
     assert_eq!(ApiError::from(rejected()).code, ProblemCode::NotRegistered);
 }
 

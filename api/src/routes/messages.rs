@@ -9,6 +9,7 @@ use satpost_api_types::messages::{
 };
 use satpost_api_types::problem::ProblemCode;
 use satpost_commands::wipe_queue as wipe;
+use satpost_domain::Timestamp;
 use satpost_domain::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX};
 
 use crate::acknowledge::settle;
@@ -17,6 +18,7 @@ use crate::fetch::{self, FetchMessagesParameters, Fetched};
 use crate::problem::ApiError;
 use crate::receipts;
 use crate::respond::{done, in_form};
+use crate::routes::mailboxes;
 
 /// Fetches the messages that wait, in order.
 ///
@@ -93,7 +95,11 @@ pub(crate) async fn get_queue(
         messages: summary.messages,
         bytes: summary.bytes,
         parked: summary.parked,
-        oldest_at: summary.oldest.map(satpost_domain::Timestamp::as_millis),
+        oldest_at: summary.oldest.map(Timestamp::as_millis),
+        knocks: summary.knocks,
+        strangers: mailboxes::told_policy(summary.policy),
+        delivery_tokens: summary.delivery_tokens,
+        full_since: summary.full_since.map(Timestamp::as_millis),
         acknowledged: summary.acknowledged,
         messages_max: MAILBOX_MESSAGES_MAX,
         bytes_max: MAILBOX_BYTES_MAX,

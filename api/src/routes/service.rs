@@ -50,6 +50,9 @@ fn limits_response(watched_addresses_max: usize) -> LimitsResponse {
         mailbox_forward_max_ms: milliseconds(limits::MAILBOX_FORWARD_MAX),
         mailbox_hops_max: limits::MAILBOX_HOPS_MAX as u64,
         batch_messages_max: limits::BATCH_MESSAGES_MAX as u64,
+        batch_bytes_max: limits::BATCH_BYTES_MAX as u64,
+        batches_at_once_max: limits::BATCHES_AT_ONCE_MAX as u64,
+        refusal_time_ms: milliseconds(limits::REFUSAL_TIME),
         fetch_messages_max: limits::FETCH_MESSAGES_MAX as u64,
         fetch_messages_default: limits::FETCH_MESSAGES_DEFAULT as u64,
         fetch_bytes_max: limits::FETCH_BYTES_MAX as u64,
@@ -221,6 +224,7 @@ pub(crate) async fn get_info(state: State) -> HttpResponse {
         server_key: hex::encode(state.receipt_signer.public_key()),
         vapid_key: state.config.vapid_key.clone(),
         push_kinds: state.config.push.kinds(),
+        knock_work_bits: state.config.knock_work_bits,
         now: state.clock.now().as_millis(),
         features: state.service.features(),
     })

@@ -4,8 +4,8 @@
 //! times are milliseconds since the Unix epoch, amounts are satoshi, positions are opaque text.
 //!
 //! # Layout
-//! - [`clients`], [`addresses`], [`balance`], [`transactions`], [`messages`], [`prices`], [`push`],
-//!   [`service`]: the shapes.
+//! - [`clients`], [`addresses`], [`balance`], [`transactions`], [`messages`], [`batch`], [`mailboxes`],
+//!   [`prices`], [`push`], [`service`]: the shapes.
 //! - [`live`]: what streams and sockets of a mailbox carry; [`message_body`]: sealed bytes in both forms.
 //! - [`problem`]: RFC 9457 problems and the closed list of codes.
 //! - [`signature`]: the RFC 9421 profile both sides build the same signature base from.
@@ -14,10 +14,12 @@
 
 pub mod addresses;
 pub mod balance;
+pub mod batch;
 pub mod clients;
 pub mod esplora;
 pub mod header;
 pub mod live;
+pub mod mailboxes;
 pub mod message_body;
 pub mod messages;
 pub mod prices;

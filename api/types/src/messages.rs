@@ -1,7 +1,8 @@
 //! Sending, fetching, acknowledging.
 //!
 //! `POST /v1/queues/{recipient}/messages` takes the sealed body as `application/octet-stream`,
-//! signed with the sender's identity key. Everything else here is signed with the messaging key of the queue.
+//! signed with the sender's identity key or not at all; so does `POST /v1/messages:batch` (see
+//! [`crate::batch`]). Everything else here is signed with the messaging key of the queue.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use utoipa::ToSchema;
 
+use crate::mailboxes::StrangerPolicy;
 use crate::message_body::MessageBody;
 
 /// A message is durable.
@@ -60,6 +62,9 @@ pub struct Delivery {
     pub accepted_at: u64,
     /// When it stops waiting.
     pub expires_at: u64,
+    /// True when a stranger has sent it; absent when a contact has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub knock: bool,
     /// The body: base64 in JSON, a byte string in CBOR; absent when it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -166,6 +171,14 @@ pub struct QueueResponse {
     pub parked: usize,
     /// When the oldest was taken.
     pub oldest_at: Option<u64>,
+    /// How many strangers have sent, parked ones included.
+    pub knocks: usize,
+    /// What becomes of messages of strangers.
+    pub strangers: StrangerPolicy,
+    /// How many delivery tokens there are.
+    pub delivery_tokens: usize,
+    /// Since when messages of contacts find no room; `null` while there is some.
+    pub full_since: Option<u64>,
     /// The last acknowledged message.
     pub acknowledged: u64,
     /// How many messages may wait.

@@ -27,10 +27,13 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// Which limiter refused, with 429 and `too-many-connections`: `requests-per-peer`,
-    /// `requests-per-key`, `registrations-per-peer`, `event-streams-per-client`, `connections` or
-    /// `connections-per-peer`.
+    /// `requests-per-key`, `requests-per-token`, `registrations-per-peer`, `strangers-per-peer`,
+    /// `event-streams-per-client`, `connections` or `connections-per-peer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_name: Option<String>,
+    /// Seconds after which a repeat makes sense, where a `Retry-After` header has no place: in a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 macro_rules! problem_codes {

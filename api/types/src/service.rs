@@ -23,6 +23,8 @@ pub struct InfoResponse {
     /// Through whom this server can wake phones.
     #[serde(default)]
     pub push_kinds: Vec<PushKind>,
+    /// How many leading zero bits the work for a stranger's message has here.
+    pub knock_work_bits: u32,
     /// The server's clock.
     pub now: u64,
     /// What works now.
@@ -101,6 +103,12 @@ pub struct LimitsResponse {
     pub mailbox_hops_max: u64,
     /// How many messages one batch sends at most.
     pub batch_messages_max: u64,
+    /// The largest body of a batch, in bytes.
+    pub batch_bytes_max: u64,
+    /// How many batches are read and sent at once.
+    pub batches_at_once_max: u64,
+    /// How long after its request was read a refused message is answered, or a multiple of that.
+    pub refusal_time_ms: u64,
     /// How many messages one fetch answers at most.
     pub fetch_messages_max: u64,
     /// How many messages one fetch answers when the client does not say.

@@ -50,6 +50,11 @@ pub enum MailboxCommand {
         /// When.
         at: Timestamp,
     },
+    /// Take no more messages with any token.
+    RevokeAllTokens {
+        /// When.
+        at: Timestamp,
+    },
     /// Take a message.
     Accept {
         /// The id it will have.

@@ -44,6 +44,7 @@ impl Aggregate for Mailbox {
             }
             MailboxCommand::AddTokens { tokens, at } => self.add_tokens(tokens, *at),
             MailboxCommand::RevokeTokens { hashes, at } => self.revoke_tokens(hashes, *at),
+            MailboxCommand::RevokeAllTokens { at } => self.revoke_all_tokens(*at),
             MailboxCommand::Accept {
                 id,
                 digest,

@@ -8,7 +8,7 @@ use satpost_domain::limits::{
 use satpost_domain::network::Network;
 use satpost_domain::push::{ApnsEnvironment, PushTarget};
 
-use crate::config::{Config, EsploraIndex, PriceConfigError};
+use crate::config::{Config, EsploraIndex, MessagesConfigError, PriceConfigError};
 use crate::push::http::{BaseUrlError, base_url};
 
 /// Why a configuration cannot be used.
@@ -42,6 +42,9 @@ pub enum ConfigError {
         "node.zmq_sequence and node.zmq_rawtx are both {0}; give each topic an address of its own, or messages are lost in every large block"
     )]
     ZmqShared(String),
+    /// The settings of messages cannot be used.
+    #[error(transparent)]
+    Messages(#[from] MessagesConfigError),
     /// The settings of prices cannot be used.
     #[error(transparent)]
     Price(#[from] PriceConfigError),
@@ -99,6 +102,7 @@ impl Config {
         self.log.cluster()?;
         self.check_listeners()?;
         self.price.plan()?;
+        self.messages.check()?;
         self.check_watching()?;
         self.check_push()?;
         self.check_esplora()?;

@@ -107,6 +107,11 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "How many addresses one client may watch, up to 1,000,000. The server takes about 200 bytes of memory for each while a client changes its list, and about 60 always.",
     ),
     (
+        "messages.knock_work_bits",
+        None,
+        "How many leading zero bits the work for a stranger's message has, 0 to 32; `GET /v1/info` tells it. Every bit doubles the work: 20 are about a million hashes.",
+    ),
+    (
         "push.allow",
         Some("--push-allow"),
         "Hosts or addresses that may be pushed to although they are not globally routable, also without TLS.",

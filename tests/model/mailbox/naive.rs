@@ -84,6 +84,7 @@ impl Naive {
             | MailboxCommand::SetStrangerPolicy { at, .. }
             | MailboxCommand::AddTokens { at, .. }
             | MailboxCommand::RevokeTokens { at, .. }
+            | MailboxCommand::RevokeAllTokens { at }
             | MailboxCommand::NoteFull { at }
             | MailboxCommand::Accept { at, .. }
             | MailboxCommand::Acknowledge { at, .. }
@@ -136,6 +137,7 @@ impl Naive {
             | MailboxCommand::SetStrangerPolicy { .. }
             | MailboxCommand::AddTokens { .. }
             | MailboxCommand::RevokeTokens { .. }
+            | MailboxCommand::RevokeAllTokens { .. }
             | MailboxCommand::NoteFull { .. } => panic!("this list knows contacts only"),
             MailboxCommand::Wipe { .. } => Ok(self.wiped(at)),
             MailboxCommand::Close { .. } if self.owner.is_none() || self.closed => Ok(Vec::new()),

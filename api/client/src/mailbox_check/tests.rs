@@ -44,6 +44,7 @@ fn answer(count: u8) -> FetchMessagesResponse {
             digest: digest.to_string(),
             accepted_at: 1,
             expires_at: 2,
+            knock: false,
             body: Some(body.into()),
             gone: None,
             parked: None,

@@ -158,7 +158,7 @@ impl World {
             return Ok(json!({
                 "name": "satpost", "version": "0", "network": "regtest", "authorities": [],
                 "server_key": self.server_key.client_id().to_string(),
-                "vapid_key": "", "now": self.now, "features": [],
+                "vapid_key": "", "knock_work_bits": 8, "now": self.now, "features": [],
             }));
         }
         let keys = self.verify(request)?;
@@ -296,6 +296,7 @@ impl World {
             digest: digest.to_string(),
             accepted_at: self.now,
             expires_at: self.now + 1,
+            knock: false,
             body: Some(body.to_vec().into()),
             gone: None,
             parked: None,

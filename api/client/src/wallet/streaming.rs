@@ -159,6 +159,7 @@ impl Wallet {
                 .iter()
                 .map(|told| told.message.clone())
                 .collect(),
+            full_since: None,
         };
         let messages = self.verified(feed.generation, known, page).await?;
         self.take_in(feed.generation, &messages, report)?;

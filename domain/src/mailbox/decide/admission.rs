@@ -134,6 +134,19 @@ impl Mailbox {
         Ok(vec![MailboxEvent::DeliveryTokensRevoked { hashes, at }])
     }
 
+    /// In parts, because an event holds no more hashes than a request.
+    pub(super) fn revoke_all_tokens(&self, at: Timestamp) -> Decision {
+        self.is_open().then_some(()).ok_or(MailboxError::NotOpen)?;
+        let hashes: Vec<TokenHash> = self.tokens.keys().copied().collect();
+        let parts = hashes.chunks(DELIVERY_TOKENS_PER_REQUEST_MAX);
+        Ok(parts
+            .map(|hashes| MailboxEvent::DeliveryTokensRevoked {
+                hashes: hashes.to_vec(),
+                at,
+            })
+            .collect())
+    }
+
     /// Those that it does not have. How a token can be used never changes.
     fn unknown(&self, tokens: &[DeliveryToken]) -> impl Iterator<Item = DeliveryToken> {
         let unknown = |token: &&DeliveryToken| !self.tokens.contains_key(&token.hash);

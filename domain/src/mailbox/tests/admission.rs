@@ -241,11 +241,31 @@ fn tokens_have_their_bounds() {
 }
 
 #[test]
+fn all_tokens_are_revoked_in_parts_that_an_event_holds() {
+    let count = DELIVERY_TOKENS_PER_REQUEST_MAX + 1;
+    let tokens: Vec<_> = (1..count).map(token).collect();
+    let mailbox = holding(0).after(&add_tokens(&tokens));
+    let mut hashes: Vec<_> = mailbox
+        .state()
+        .delivery_tokens()
+        .map(|token| token.hash)
+        .collect();
+    assert_eq!(hashes.len(), count);
+    let rest = hashes.split_off(DELIVERY_TOKENS_PER_REQUEST_MAX);
+    let revoked = |hashes| MailboxEvent::DeliveryTokensRevoked { hashes, at: NOON };
+    let all = MailboxCommand::RevokeAllTokens { at: NOON };
+    let after = mailbox.when(&all).then([revoked(hashes), revoked(rest)]);
+    assert_eq!(after.state().delivery_tokens().count(), 0);
+    after.when(&all).then_nothing();
+}
+
+#[test]
 fn a_mailbox_that_is_not_open_has_neither_policy_nor_tokens() {
     let commands = [
         policy(StrangerPolicy::Open),
         add_tokens(&[ONCE]),
         revoke(&[ONCE.hash]),
+        MailboxCommand::RevokeAllTokens { at: NOON },
     ];
     for command in commands {
         given::<Mailbox>([])
