@@ -3,7 +3,10 @@
 mod addresses;
 mod balance;
 mod clients;
+mod deletion_receipts;
 mod events;
+mod forwarding;
+mod fullness;
 mod idempotency;
 mod isolation;
 mod limits;
