@@ -4,6 +4,8 @@
 
 mod api;
 mod eventstoredb;
+mod forwarding_restart;
+mod linearizable;
 mod log_tools;
 mod moves;
 mod price;

@@ -1,132 +1,39 @@
-//! The mailbox against a list of everything it ever accepted, with a recipient that believes only
-//! what it was given.
+//! The mailbox against a list of everything it ever accepted, with devices that believe only what
+//! they were given.
 
+mod happening;
 mod naive;
+mod recipient;
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 use satpost_domain::hash::sha256;
-use satpost_domain::ids::ChainHash;
-use satpost_domain::limits::{MESSAGE_SIZE_BUCKETS, MESSAGE_TTL_MIN};
+use satpost_domain::ids::TokenHash;
+use satpost_domain::limits::{KNOCKS_MAX, MESSAGE_SIZE_BUCKETS, MESSAGE_TTL_MIN};
 use satpost_domain::mailbox::{
-    Introduction, Mailbox, MailboxCommand, MailboxError, MailboxEvent, ParkReason, chain_start,
-    extend_chain,
+    DeliveryToken, Introduction, Mailbox, MailboxCommand, MailboxError, ParkReason, StrangerPolicy,
+    TokenUse,
 };
 use satpost_domain::{ClientId, MessageId, MessagingKey, PayloadId, Timestamp};
 
 use crate::support::{Life, config};
+use happening::{DEVICES, Happening, Shown, happening};
 use naive::Naive;
+use recipient::Recipient;
 
 const KEY: MessagingKey = MessagingKey::from_stored([1; 32]);
 const OWNER: ClientId = ClientId::from_stored([2; 32]);
 const STRANGER: ClientId = ClientId::from_stored([3; 32]);
-/// Any registered client may write to these mailboxes.
-const REGISTERED: Introduction = Introduction {
-    token: None,
-    has_worked: false,
-    is_registered: true,
-};
-
-/// Something that happens to the mailbox. Numbers are taken modulo what there is.
-#[derive(Debug, Clone)]
-enum Happening {
-    /// So many messages come, of this size and time to live.
-    Send {
-        count: usize,
-        bucket: usize,
-        minutes: u64,
-    },
-    /// A message comes that is out of bounds in its size, its time to live, or neither.
-    SendOdd { size: usize, seconds: u64 },
-    /// The recipient takes so many messages of the line.
-    Fetch { count: u64 },
-    /// The recipient acknowledges what it has, or some messages less.
-    Acknowledge { less: u64 },
-    /// Somebody acknowledges with a chain that belongs elsewhere.
-    Forge { through: u64, chain_of: u64 },
-    /// The recipient parks messages.
-    Park { seqs: Vec<u64> },
-    /// The recipient is done with messages, some of which it had parked.
-    AcknowledgeParked { seqs: Vec<u64> },
-    /// Time passes, and what has run out is let go.
-    Expire { minutes: u64 },
-    /// The recipient wipes the mailbox.
-    Wipe,
-    /// The owner, or somebody else, opens it again.
-    Open { owner: bool },
-    /// The last command comes again.
-    Repeat,
-    /// The server is restarted.
-    Reload,
-}
-
-fn happening() -> impl Strategy<Value = Happening> {
-    let seqs = || proptest::collection::vec(any::<u64>(), 1..4);
-    prop_oneof![
-        8 => (1..4_usize, 0..4_usize, 1..60_u64)
-            .prop_map(|(count, bucket, minutes)| Happening::Send { count, bucket, minutes }),
-        1 => (300..700_usize, 0..4_usize, 1..60_u64)
-            .prop_map(|(count, bucket, minutes)| Happening::Send { count, bucket, minutes }),
-        1 => (prop_oneof![Just(512), 0..20_000_usize], prop_oneof![Just(60), any::<u64>()])
-            .prop_map(|(size, seconds)| Happening::SendOdd { size, seconds }),
-        6 => (0..6_u64).prop_map(|count| Happening::Fetch { count }),
-        5 => (0..3_u64).prop_map(|less| Happening::Acknowledge { less }),
-        3 => (any::<u64>(), any::<u64>())
-            .prop_map(|(through, chain_of)| Happening::Forge { through, chain_of }),
-        4 => seqs().prop_map(|seqs| Happening::Park { seqs }),
-        3 => seqs().prop_map(|seqs| Happening::AcknowledgeParked { seqs }),
-        3 => (0..30_u64).prop_map(|minutes| Happening::Expire { minutes }),
-        1 => Just(Happening::Wipe),
-        1 => any::<bool>().prop_map(|owner| Happening::Open { owner }),
-        2 => Just(Happening::Repeat),
-        2 => Just(Happening::Reload),
-    ]
-}
-
-/// A device: it stores what it is given, in order, and computes the chain by itself.
-struct Recipient {
-    /// The chain after each stored message, from 0 on.
-    chains: Vec<ChainHash>,
-}
-
-impl Recipient {
-    fn stored(&self) -> u64 {
-        self.chains.len() as u64 - 1
-    }
-
-    /// Takes the next messages of the line, tombstones included.
-    fn fetch(&mut self, history: &[MailboxEvent], count: u64) {
-        let wanted = self.stored() + 1..=self.stored() + count;
-        for event in history {
-            if let MailboxEvent::MessageAccepted {
-                seq,
-                id,
-                digest,
-                chain,
-                ..
-            } = event
-                && wanted.contains(seq)
-            {
-                assert_eq!(
-                    *seq,
-                    self.stored() + 1,
-                    "messages come in the order of their seq"
-                );
-                let last = *self.chains.last().expect("it begins with one");
-                self.chains.push(extend_chain(last, *seq, *id, *digest));
-                assert_eq!(self.chains.last(), Some(chain), "the chain recomputes");
-            }
-        }
-    }
-}
 
 struct World {
     mailbox: Life<Mailbox>,
     naive: Naive,
-    recipient: Recipient,
+    devices: [Recipient; DEVICES],
     now: Timestamp,
     messages: u64,
+    /// How many tokens were ever given out.
+    minted: u64,
     last_command: Option<MailboxCommand>,
 }
 
@@ -135,101 +42,171 @@ impl World {
         let mut world = Self {
             mailbox: Life::new(),
             naive: Naive::new(KEY),
-            recipient: Recipient {
-                chains: vec![chain_start(&KEY)],
-            },
+            devices: [Recipient::new(KEY), Recipient::new(KEY)],
             now: Timestamp::from_millis(1_000_000),
             messages: 0,
+            minted: 0,
             last_command: None,
         };
-        world.happen(&Happening::Open { owner: true });
+        world.open(true, None);
         world
     }
 
     fn happen(&mut self, happening: &Happening) {
+        let at = self.now;
         match happening {
             Happening::Send {
                 count,
                 bucket,
                 minutes,
+                shown,
             } => {
                 for _ in 0..*count {
                     let ttl = MESSAGE_TTL_MIN * u32::try_from(*minutes).unwrap();
-                    self.send(MESSAGE_SIZE_BUCKETS[*bucket], Some(ttl));
+                    self.send(MESSAGE_SIZE_BUCKETS[*bucket], Some(ttl), *shown);
                 }
             }
             Happening::SendOdd { size, seconds } => {
-                self.send(*size, Some(Duration::from_secs(*seconds)));
+                let shown = Shown {
+                    token: None,
+                    has_worked: false,
+                    is_registered: true,
+                };
+                self.send(*size, Some(Duration::from_secs(*seconds)), shown);
             }
-            Happening::Fetch { count } => self.recipient.fetch(&self.mailbox.history, *count),
-            Happening::Acknowledge { less } => {
-                let through = self.recipient.stored().saturating_sub(*less);
-                let chain = self.recipient.chains[usize::try_from(through).unwrap()];
-                self.ask(MailboxCommand::Acknowledge {
-                    through,
-                    chain,
-                    at: self.now,
-                });
+            Happening::Fetch { device, count } => {
+                let acknowledged = self.naive.acknowledged();
+                self.devices[*device].fetch(&self.mailbox.history, acknowledged, *count);
             }
-            Happening::Forge { through, chain_of } => self.forge(*through, *chain_of),
+            Happening::Acknowledge { device, less } => {
+                let device = &self.devices[*device];
+                let through = device.stored().saturating_sub(*less);
+                if let Some(chain) = device.chain(through) {
+                    self.ask(MailboxCommand::Acknowledge { through, chain, at });
+                }
+            }
+            Happening::Forge {
+                device,
+                through,
+                chain_of,
+            } => {
+                let through = through % (self.naive.last() + 3);
+                let chain = self.devices[*device].any_chain(*chain_of);
+                self.ask(MailboxCommand::Acknowledge { through, chain, at });
+            }
             Happening::Park { seqs } => {
-                let messages = seqs
-                    .iter()
-                    .map(|seq| (self.id(*seq), ParkReason::Format))
-                    .collect();
-                self.ask(MailboxCommand::Park {
-                    messages,
-                    at: self.now,
-                });
+                let messages = seqs.iter().map(|seq| (self.id(*seq), ParkReason::Format));
+                let messages = messages.collect();
+                self.ask(MailboxCommand::Park { messages, at });
             }
             Happening::AcknowledgeParked { seqs } => {
                 let messages = seqs.iter().map(|seq| self.id(*seq)).collect();
-                self.ask(MailboxCommand::AcknowledgeParked {
-                    messages,
-                    at: self.now,
-                });
+                self.ask(MailboxCommand::AcknowledgeParked { messages, at });
             }
             Happening::Expire { minutes } => {
                 self.now = self.now.plus(Duration::from_secs(60 * minutes));
                 self.ask(MailboxCommand::Expire { at: self.now });
             }
-            Happening::Wipe => self.ask(MailboxCommand::Wipe { at: self.now }),
-            Happening::Open { owner } => {
-                let owner = if *owner { OWNER } else { STRANGER };
-                self.ask(MailboxCommand::Open {
-                    key: KEY,
-                    owner,
-                    inherited: None,
-                    at: self.now,
-                });
-            }
+            Happening::Wipe => self.ask(MailboxCommand::Wipe { at }),
+            Happening::NoteFull => self.ask(MailboxCommand::NoteFull { at }),
             Happening::Repeat => self.repeat(),
             Happening::Reload => self.mailbox.reload(|event, _| event.clone()),
+            Happening::Open { .. }
+            | Happening::Forward { .. }
+            | Happening::SetPolicy(_)
+            | Happening::Mint { .. }
+            | Happening::MintAgain { .. }
+            | Happening::Revoke { .. } => self.let_in(happening),
         }
     }
 
-    fn send(&mut self, size: usize, ttl: Option<Duration>) {
+    /// What the owner says about who may write.
+    fn let_in(&mut self, happening: &Happening) {
+        let at = self.now;
+        match happening {
+            Happening::Open { owner, inherited } => self.open(*owner, inherited.as_ref()),
+            Happening::Forward { to } => {
+                let to = MessagingKey::from_stored([*to; 32]);
+                self.ask(MailboxCommand::Forward { to, at });
+            }
+            Happening::SetPolicy(policy) => {
+                let policy = *policy;
+                self.ask(MailboxCommand::SetStrangerPolicy { policy, at });
+            }
+            Happening::Mint { count, uses } => {
+                let uses = *uses;
+                let numbers = self.minted..self.minted + *count as u64;
+                self.minted = numbers.end;
+                let tokens = numbers.map(|number| DeliveryToken {
+                    hash: token(number),
+                    uses,
+                });
+                let tokens = tokens.collect();
+                self.ask(MailboxCommand::AddTokens { tokens, at });
+            }
+            Happening::MintAgain { tokens, uses } => {
+                let tokens = self.tokens(tokens, *uses);
+                self.ask(MailboxCommand::AddTokens { tokens, at });
+            }
+            Happening::Revoke { tokens } => {
+                let hashes = tokens.iter().map(|number| self.token(*number)).collect();
+                self.ask(MailboxCommand::RevokeTokens { hashes, at });
+            }
+            other => panic!("{other:?} is not about who may write"),
+        }
+    }
+
+    fn open(&mut self, owner: bool, inherited: Option<&(StrangerPolicy, Vec<u64>)>) {
+        let inherited = inherited.map(|(policy, tokens)| {
+            let mut tokens = self.tokens(tokens, TokenUse::Lasting);
+            // What is inherited was a mailbox's: each is there once, in order.
+            tokens.sort_unstable();
+            tokens.dedup();
+            (*policy, tokens)
+        });
+        self.ask(MailboxCommand::Open {
+            key: KEY,
+            owner: if owner { OWNER } else { STRANGER },
+            inherited,
+            at: self.now,
+        });
+    }
+
+    /// One of the tokens there ever were, or one that never was.
+    fn token(&self, number: u64) -> TokenHash {
+        token(number % (self.minted + 1))
+    }
+
+    fn tokens(&self, numbers: &[u64], uses: TokenUse) -> Vec<DeliveryToken> {
+        let hashes = numbers.iter().map(|number| self.token(*number));
+        hashes.map(|hash| DeliveryToken { hash, uses }).collect()
+    }
+
+    /// A message that finds no room is noted, as the command for it does.
+    fn send(&mut self, size: usize, ttl: Option<Duration>, shown: Shown) {
         self.messages += 1;
-        self.ask(MailboxCommand::Accept {
+        let introduction = Introduction {
+            token: shown.token.map(|number| self.token(number)),
+            has_worked: shown.has_worked,
+            is_registered: shown.is_registered,
+        };
+        let message = MailboxCommand::Accept {
             id: message_id(self.messages),
             digest: sha256(&self.messages.to_be_bytes()),
             size,
             ttl,
-            introduction: REGISTERED,
+            introduction,
             at: self.now,
-        });
-    }
-
-    /// A chain that the recipient knows, for a message to which it may not belong.
-    fn forge(&mut self, through: u64, chain_of: u64) {
-        let through = through % (self.naive.last() + 3);
-        let known = self.recipient.chains.len() as u64;
-        let chain = self.recipient.chains[usize::try_from(chain_of % known).unwrap()];
-        self.ask(MailboxCommand::Acknowledge {
-            through,
-            chain,
-            at: self.now,
-        });
+        };
+        let is_full = self.naive.expect(&message) == Err(MailboxError::Full);
+        self.ask(message);
+        if is_full {
+            self.ask(MailboxCommand::NoteFull { at: self.now });
+            assert!(
+                !self.naive.is_roomy(),
+                "nobody is turned away from a mailbox with a quarter of its room free"
+            );
+        }
     }
 
     /// Owners' commands are harmless when they come again. (A send is told from its repeat by its
@@ -247,9 +224,15 @@ impl World {
         }
     }
 
-    /// The id of a message that the recipient was given, or of none.
+    /// The last message that any device has stored.
+    fn stored(&self) -> u64 {
+        let stored = self.devices.iter().map(Recipient::stored);
+        stored.max().expect("there are devices")
+    }
+
+    /// The id of a message that a device was given, or of none.
     fn id(&self, number: u64) -> MessageId {
-        let number = number % (self.recipient.stored() + 1);
+        let number = number % (self.stored() + 1);
         self.naive
             .id(number)
             .unwrap_or_else(|| message_id(u64::MAX))
@@ -264,11 +247,18 @@ impl World {
         }
         let acknowledged = self.naive.last_acknowledged_message();
         assert!(
-            acknowledged <= self.recipient.stored(),
-            "message {acknowledged} was acknowledged, and the recipient never had it"
+            acknowledged <= self.stored(),
+            "message {acknowledged} was acknowledged, and no device ever had it"
         );
+        assert!(self.naive.knocks() <= KNOCKS_MAX, "strangers fill the line");
         self.last_command = Some(command);
     }
+}
+
+fn token(number: u64) -> TokenHash {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    TokenHash::new(bytes)
 }
 
 fn message_id(number: u64) -> MessageId {
@@ -297,7 +287,8 @@ proptest! {
         prop_assert_eq!(world.mailbox.closed(), &everything, "every message ended");
         prop_assert_eq!(everything.len() as u64, world.naive.last());
         world.happen(&Happening::Reload);
-        world.send(512, None);
+        let shown = Shown { token: Some(0), has_worked: true, is_registered: true };
+        world.send(512, None, shown);
         prop_assert_eq!(
             world.mailbox.ask(&MailboxCommand::Open { key: KEY, owner: OWNER, inherited: None, at: world.now }),
             Err(MailboxError::NotOpen)

@@ -2,6 +2,7 @@
 //! that can be set, a log that can fail and projections that can stand still.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -18,11 +19,13 @@ use satpost_domain::network::Network;
 use satpost_event_store::EventStore;
 use satpost_event_store::memory::MemoryEventStore;
 use satpost_infra::event_log::StoredEventLog;
+use satpost_infra::processes::{Checkpoint, run_client_processes};
 use satpost_infra::server_keys::ServerKeys;
 use satpost_infra::system::{SystemClock, SystemIds};
 use satpost_projections::{ReadModel, runner};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::faulty_store::FaultyStore;
 
@@ -76,6 +79,8 @@ pub struct ServerOptions {
     pub live: LiveConfig,
     /// How many addresses one client may watch.
     pub watched_addresses_max: usize,
+    /// Whether what follows from events is done: cleaning up after clients, passing messages on.
+    pub processes: bool,
 }
 
 impl Default for ServerOptions {
@@ -96,6 +101,7 @@ impl Default for ServerOptions {
             reader_stall_max: READER_STALL_MAX,
             live: LiveConfig::default(),
             watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
+            processes: false,
         }
     }
 }
@@ -114,9 +120,12 @@ pub struct HttpServer {
     pub keys: Arc<ServerKeys>,
     /// The projections.
     pub read_model: Arc<ReadModel>,
+    /// Carries out commands, and knows what is so.
+    pub handler: Handler,
     stop: watch::Sender<bool>,
     served: JoinHandle<std::io::Result<()>>,
     followed: JoinHandle<()>,
+    processed: JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
 
@@ -170,8 +179,14 @@ impl HttpServer {
         let status = Arc::new(TestStatus {
             watching: AtomicBool::new(options.watching),
         });
+        let handler = Handler::new(log.clone(), clock.clone(), Arc::new(random.clone()));
+        let processed = if options.processes {
+            process(&handler, &log, folder.path(), stopped.clone())
+        } else {
+            tokio::spawn(async {})
+        };
         let ports = ApiPorts {
-            handler: Handler::new(log.clone(), clock.clone(), Arc::new(random.clone())),
+            handler: handler.clone(),
             read_model: read_model.clone(),
             payloads: log,
             clock: clock.clone(),
@@ -206,9 +221,11 @@ impl HttpServer {
             store,
             keys,
             read_model,
+            handler,
             stop,
             served,
             followed,
+            processed,
             _folder: folder,
         }
     }
@@ -253,6 +270,7 @@ impl HttpServer {
                 .expect("the server does not panic")
                 .expect("no I/O error");
             self.followed.await.expect("the projections do not panic");
+            self.processed.await.expect("the processes do not panic");
         };
         tokio::time::timeout(STOP_TIMEOUT, ended)
             .await
@@ -307,4 +325,23 @@ async fn follow(
         .await
         .expect("the model lives as long as the server");
     task
+}
+
+/// Runs the processes of clients over `log`, from its beginning.
+fn process(
+    handler: &Handler,
+    log: &Arc<StoredEventLog>,
+    folder: &Path,
+    stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let checkpoint = Checkpoint::load(folder, "clients").expect("a temporary folder");
+    let stop = CancellationToken::new();
+    let processes = run_client_processes(handler.clone(), log.clone(), checkpoint, stop.clone());
+    tokio::spawn(async move {
+        let told = async {
+            until(stopped).await;
+            stop.cancel();
+        };
+        tokio::join!(processes, told);
+    })
 }

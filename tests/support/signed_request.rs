@@ -1,6 +1,7 @@
 //! A signer of HTTP requests of the tests' own, independent of the client SDK, that can also sign
 //! what no honest client would.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use reqwest::{Method, StatusCode};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use satpost_api_types::problem::{Problem, ProblemCode};
 use satpost_api_types::signature::{CoveredRequest, SignatureParameters, content_digest};
+use satpost_commands::ports::Clock as _;
+use satpost_infra::system::SystemClock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -150,14 +153,14 @@ impl<'k> Request<'k> {
     /// socket themselves, or send the same bytes twice.
     #[must_use]
     pub fn sign(&self, server: &HttpServer) -> Vec<(&'static str, String)> {
-        let authority = self.authority.clone().unwrap_or_else(|| server.authority());
-        self.sign_for(authority, server.now().as_secs())
+        self.sign_for(server.authority(), server.now().as_secs())
     }
 
-    /// The same for a server of this name, whose clock shows so many seconds.
+    /// Like [`Self::sign`], for the server of this name at this time.
     #[must_use]
     pub fn sign_for(&self, authority: String, now: u64) -> Vec<(&'static str, String)> {
         let digest = self.body.as_ref().map(|(_, bytes)| content_digest(bytes));
+        let authority = self.authority.clone().unwrap_or(authority);
         let covered = CoveredRequest {
             method: self.method.as_str(),
             authority: &authority,
@@ -206,23 +209,44 @@ impl<'k> Request<'k> {
         server: &HttpServer,
         headers: &[(&'static str, String)],
     ) -> Answer {
-        let mut url = format!("{}{}", server.base(), self.path);
+        let request = self.http_request(&server.http, &server.base(), headers);
+        let response = request.send().await.expect("the server answers");
+        Answer::read(&self.method, &self.path, response).await
+    }
+
+    /// Signs and sends to the server at `address`, which may end at any time.
+    ///
+    /// # Errors
+    /// When no whole answer came: then the request may have been carried out or not.
+    pub async fn try_send(
+        &self,
+        http: &reqwest::Client,
+        address: SocketAddr,
+    ) -> Result<Answer, reqwest::Error> {
+        let headers = self.sign_for(address.to_string(), SystemClock.now().as_secs());
+        let request = self.http_request(http, &format!("http://{address}"), &headers);
+        let response = request.send().await?;
+        Answer::try_read(&self.method, &self.path, response).await
+    }
+
+    fn http_request(
+        &self,
+        http: &reqwest::Client,
+        base: &str,
+        headers: &[(&'static str, String)],
+    ) -> reqwest::RequestBuilder {
+        let mut url = format!("{base}{}", self.path);
         if !self.query.is_empty() {
             url = format!("{url}?{}", self.query);
         }
-        let mut request = server.http.request(self.method.clone(), url);
+        let mut request = http.request(self.method.clone(), url);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         if let Some((_, bytes)) = &self.body {
             request = request.body(bytes.clone());
         }
-        let response = request
-            .timeout(Duration::from_secs(45))
-            .send()
-            .await
-            .expect("the server answers");
-        Answer::read(&self.method, &self.path, response).await
+        request.timeout(Duration::from_secs(45))
     }
 }
 
@@ -242,15 +266,23 @@ pub struct Answer {
 impl Answer {
     /// Reads an answer to `method` on `path`.
     pub async fn read(method: &Method, path: &str, response: reqwest::Response) -> Self {
+        let read = Self::try_read(method, path, response).await;
+        read.expect("the body arrives")
+    }
+
+    async fn try_read(
+        method: &Method,
+        path: &str,
+        response: reqwest::Response,
+    ) -> Result<Self, reqwest::Error> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.expect("the body arrives").to_vec();
-        Self {
+        Ok(Self {
             method: method.clone(),
             path: path.to_owned(),
             status,
             headers,
-            body,
-        }
+            body: response.bytes().await?.to_vec(),
+        })
     }
 
     /// A header as text.

@@ -73,7 +73,8 @@ async fn repeats_after_a_restart(open: impl AsyncFn() -> Arc<dyn EventStore>) {
     let rewatched: WatchAddressesResponse = watch.send(&server).await.expect(200);
     assert_eq!(rewatched, watched);
     let redone: AcknowledgeMessagesResponse = acknowledge.send(&server).await.expect(200);
-    assert_eq!(redone, done);
+    // The server of this test has another key after each start.
+    assert_eq!((redone.deleted, redone.at), (done.deleted, done.at));
     // What was acknowledged does not come back.
     assert!(bob.fetch(&server).await.messages.is_empty());
     server.stop().await;

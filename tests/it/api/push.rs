@@ -50,6 +50,16 @@ fn code_on_its_way(server: &HttpServer) -> String {
     hex::encode(due[0].registration.code.as_bytes())
 }
 
+/// Lets `wallet` be woken.
+pub(super) async fn use_push_target(server: &HttpServer, wallet: &Wallet) {
+    let pending = set(wallet, &target("https://push.example/abc"));
+    let pending = pending.send(server).await;
+    let known = Request::query("/v1/clients/self", &wallet.identity);
+    then(&pending, known, server).await;
+    let verified = verify(wallet, &code_on_its_way(server)).send(server).await;
+    verified.expect_empty(204);
+}
+
 #[tokio::test]
 async fn uses_a_push_target_once_its_code_came_back() {
     let server = HttpServer::start().await;

@@ -1,14 +1,13 @@
 //! A mailbox as a list that is walked for every question.
 
+mod admission;
+
 use std::collections::BTreeSet;
 
 use satpost_domain::ids::ChainHash;
-use satpost_domain::limits::{
-    MAILBOX_BYTES_MAX, MAILBOX_LINE_MAX, MAILBOX_MESSAGES_MAX, MESSAGE_TTL_DEFAULT,
-    MESSAGE_TTL_MAX, MESSAGE_TTL_MIN,
-};
 use satpost_domain::mailbox::{
-    GoneReason, MailboxCommand, MailboxError, MailboxEvent, SizeBucket, chain_start, extend_chain,
+    DeliveryToken, GoneReason, MailboxCommand, MailboxError, MailboxEvent, StrangerPolicy,
+    chain_start,
 };
 use satpost_domain::{ClientId, MessageId, MessagingKey, PayloadId, Timestamp};
 
@@ -21,9 +20,10 @@ enum Fate {
     Gone,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Message {
     id: MessageId,
+    knock: bool,
     size: usize,
     chain: ChainHash,
     expires_at: Timestamp,
@@ -31,11 +31,16 @@ struct Message {
 }
 
 /// Everything that was ever accepted; the message `seq` is at index `seq - 1`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Naive {
     key: MessagingKey,
     owner: Option<ClientId>,
     closed: bool,
+    /// Where messages are passed on to, and until when.
+    forward: Option<(MessagingKey, Timestamp)>,
+    policy: StrangerPolicy,
+    tokens: Vec<DeliveryToken>,
+    full: bool,
     acknowledged: u64,
     messages: Vec<Message>,
 }
@@ -48,6 +53,10 @@ impl Naive {
             key,
             owner: None,
             closed: false,
+            forward: None,
+            policy: StrangerPolicy::Open,
+            tokens: Vec::new(),
+            full: false,
             acknowledged: 0,
             messages: Vec::new(),
         }
@@ -76,125 +85,66 @@ impl Naive {
         ended.map(|message| message.id.into()).collect()
     }
 
+    /// How many messages of strangers have a body.
+    pub(super) fn knocks(&self) -> usize {
+        let knocks = self.held().filter(|message| message.knock);
+        knocks.count()
+    }
+
+    /// Through where the line was acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
     /// What the mailbox has to answer.
     pub(super) fn expect(&self, command: &MailboxCommand) -> Answer {
-        let at = match command {
-            MailboxCommand::Open { at, .. }
-            | MailboxCommand::Forward { at, .. }
-            | MailboxCommand::SetStrangerPolicy { at, .. }
-            | MailboxCommand::AddTokens { at, .. }
-            | MailboxCommand::RevokeTokens { at, .. }
-            | MailboxCommand::RevokeAllTokens { at }
-            | MailboxCommand::NoteFull { at }
-            | MailboxCommand::Accept { at, .. }
-            | MailboxCommand::Acknowledge { at, .. }
-            | MailboxCommand::Park { at, .. }
-            | MailboxCommand::AcknowledgeParked { at, .. }
-            | MailboxCommand::Expire { at }
-            | MailboxCommand::Wipe { at }
-            | MailboxCommand::Close { at } => *at,
-        };
         match command {
-            MailboxCommand::Open { key, owner, .. } => match self.owner {
-                None => Ok(vec![MailboxEvent::MailboxOpened {
-                    key: *key,
-                    owner: *owner,
-                    at,
-                }]),
-                Some(known) if known != *owner => Err(MailboxError::OwnedByAnother),
-                Some(_) if self.closed => Err(MailboxError::NotOpen),
-                Some(_) => Ok(Vec::new()),
-            },
-            MailboxCommand::Accept { .. } => self.expect_accept(command),
-            MailboxCommand::Acknowledge { through, chain, .. } => {
-                self.expect_acknowledge(*through, *chain, at)
-            }
-            MailboxCommand::Park { messages, .. } => {
-                let ids: Vec<_> = messages.iter().map(|(id, _)| *id).collect();
-                let held = |message: &Message| message.has_body();
-                let named = self.named(&ids, held).ok_or(MailboxError::UnknownMessage)?;
-                let waiting = named.into_iter().filter(|seq| self.is(*seq, Fate::Waiting));
-                let reason = messages[0].1;
-                Ok(waiting
-                    .map(|seq| MailboxEvent::MessageParked { seq, reason, at })
-                    .collect())
-            }
-            MailboxCommand::AcknowledgeParked { messages, .. } => {
-                let parked = |message: &Message| message.fate == Fate::Parked;
-                let named = self
-                    .named(messages, parked)
-                    .ok_or(MailboxError::UnknownMessage)?;
-                let seqs = named.into_iter().collect();
-                Ok(vec![MailboxEvent::ParkedMessagesAcknowledged { seqs, at }])
-            }
-            MailboxCommand::Expire { .. } => {
-                let mut due =
-                    self.seqs(|_, message| message.has_body() && message.expires_at <= at);
-                due.sort_by_key(|seq| (self.message(*seq).map(|message| message.expires_at), *seq));
-                Ok(gone(due, GoneReason::Expired, at))
-            }
-            MailboxCommand::Forward { .. }
+            MailboxCommand::Open { .. }
+            | MailboxCommand::Forward { .. }
             | MailboxCommand::SetStrangerPolicy { .. }
             | MailboxCommand::AddTokens { .. }
             | MailboxCommand::RevokeTokens { .. }
             | MailboxCommand::RevokeAllTokens { .. }
-            | MailboxCommand::NoteFull { .. } => panic!("this list knows contacts only"),
-            MailboxCommand::Wipe { .. } => Ok(self.wiped(at)),
-            MailboxCommand::Close { .. } if self.owner.is_none() || self.closed => Ok(Vec::new()),
-            MailboxCommand::Close { .. } => {
-                let mut events = self.wiped(at);
-                events.push(MailboxEvent::MailboxClosed { at });
-                Ok(events)
+            | MailboxCommand::Accept { .. }
+            | MailboxCommand::NoteFull { .. } => self.expect_admission(command),
+            MailboxCommand::Acknowledge { through, chain, at } => {
+                let events = self.expect_acknowledge(*through, *chain, *at)?;
+                Ok(self.with_room(events, *at))
+            }
+            MailboxCommand::Park { messages, at } => {
+                let ids: Vec<_> = messages.iter().map(|(id, _)| *id).collect();
+                let held = |message: &Message| message.has_body();
+                let named = self.named(&ids, held).ok_or(MailboxError::UnknownMessage)?;
+                let waiting = named.into_iter().filter(|seq| self.is(*seq, Fate::Waiting));
+                let (reason, at) = (messages[0].1, *at);
+                Ok(waiting
+                    .map(|seq| MailboxEvent::MessageParked { seq, reason, at })
+                    .collect())
+            }
+            MailboxCommand::AcknowledgeParked { messages, at } => {
+                let parked = |message: &Message| message.fate == Fate::Parked;
+                let named = self
+                    .named(messages, parked)
+                    .ok_or(MailboxError::UnknownMessage)?;
+                let (seqs, at) = (named.into_iter().collect(), *at);
+                let ended = MailboxEvent::ParkedMessagesAcknowledged { seqs, at };
+                Ok(self.with_room(vec![ended], at))
+            }
+            MailboxCommand::Expire { at } => {
+                let mut due =
+                    self.seqs(|_, message| message.has_body() && message.expires_at <= *at);
+                due.sort_by_key(|seq| (self.message(*seq).map(|message| message.expires_at), *seq));
+                Ok(self.with_room(gone(due, GoneReason::Expired, *at), *at))
+            }
+            MailboxCommand::Wipe { at } => Ok(self.with_room(self.wiped(*at), *at)),
+            MailboxCommand::Close { at } => {
+                let closed = self
+                    .is_open()
+                    .then_some(MailboxEvent::MailboxClosed { at: *at });
+                let wiped = closed.iter().flat_map(|_| self.wiped(*at));
+                Ok(wiped.chain(closed.clone()).collect())
             }
         }
-    }
-
-    fn expect_accept(&self, command: &MailboxCommand) -> Answer {
-        let MailboxCommand::Accept {
-            id,
-            digest,
-            size,
-            ttl,
-            introduction: _,
-            at,
-        } = command
-        else {
-            panic!("only asked about messages");
-        };
-        let bucket = SizeBucket::of(*size).ok_or(MailboxError::NotPadded { actual: *size })?;
-        let ttl = ttl.unwrap_or(MESSAGE_TTL_DEFAULT);
-        if ttl < MESSAGE_TTL_MIN || ttl > MESSAGE_TTL_MAX {
-            return Err(MailboxError::TtlOutOfBounds {
-                actual: ttl.as_secs(),
-            });
-        }
-        if self.owner.is_none() || self.closed {
-            return Err(MailboxError::NotOpen);
-        }
-        let held: Vec<_> = self
-            .messages
-            .iter()
-            .filter(|message| message.has_body())
-            .collect();
-        let bytes: usize = held.iter().map(|message| message.size).sum();
-        let in_line = self.last() - self.acknowledged;
-        if held.len() == MAILBOX_MESSAGES_MAX
-            || bytes + size > MAILBOX_BYTES_MAX
-            || in_line == MAILBOX_LINE_MAX as u64
-        {
-            return Err(MailboxError::Full);
-        }
-        let seq = self.last() + 1;
-        Ok(vec![MailboxEvent::MessageAccepted {
-            seq,
-            id: *id,
-            size: bucket,
-            digest: *digest,
-            chain: extend_chain(self.chain(self.last()), seq, *id, *digest),
-            knock: false,
-            at: *at,
-            expires_at: at.plus(ttl),
-        }])
     }
 
     fn expect_acknowledge(&self, through: u64, chain: ChainHash, at: Timestamp) -> Answer {
@@ -232,11 +182,13 @@ impl Naive {
                     id,
                     size,
                     chain,
+                    knock,
                     expires_at,
                     ..
                 } => {
                     self.messages.push(Message {
                         id: *id,
+                        knock: *knock,
                         size: size.bytes(),
                         chain: *chain,
                         expires_at: *expires_at,
@@ -258,10 +210,42 @@ impl Naive {
                     }
                 }
                 MailboxEvent::MessageGone { seq, .. } => self.set(*seq, Fate::Gone),
-                MailboxEvent::MailboxClosed { .. } => self.closed = true,
-                other => panic!("this list knows contacts only, not {other:?}"),
+                MailboxEvent::MailboxClosed { .. } => {
+                    self.closed = true;
+                    self.forward = None;
+                    self.tokens.clear();
+                }
+                MailboxEvent::MailboxForwarded { to, until, .. } => {
+                    self.forward = Some((*to, *until));
+                }
+                MailboxEvent::MailboxReopened { .. } => self.forward = None,
+                MailboxEvent::StrangerPolicyChanged { policy, .. } => self.policy = *policy,
+                MailboxEvent::DeliveryTokensAdded { tokens, .. } => self.tokens.extend(tokens),
+                MailboxEvent::DeliveryTokensRevoked { hashes, .. } => {
+                    self.tokens.retain(|token| !hashes.contains(&token.hash));
+                }
+                MailboxEvent::DeliveryTokenSpent { hash, .. } => {
+                    self.tokens.retain(|token| token.hash != *hash);
+                }
+                MailboxEvent::MailboxFilled { .. } => {
+                    assert!(!self.full, "a mailbox that is full is filled");
+                    self.full = true;
+                }
+                MailboxEvent::MailboxHasRoom { .. } => {
+                    assert!(self.full, "a mailbox that has room gets some");
+                    self.full = false;
+                }
             }
         }
+    }
+
+    fn is_open(&self) -> bool {
+        self.owner.is_some() && !self.closed
+    }
+
+    /// The messages that have a body.
+    fn held(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(|message| message.has_body())
     }
 
     fn set(&mut self, seq: u64, fate: Fate) {

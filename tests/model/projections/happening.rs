@@ -1,6 +1,7 @@
 //! What can happen in the small world, and how a random history is drawn.
 
 use proptest::prelude::*;
+use satpost_domain::mailbox::{StrangerPolicy, TokenUse};
 
 pub(super) const CLIENTS: u8 = 3;
 /// Key `n` belongs to client `n % CLIENTS`.
@@ -62,6 +63,32 @@ pub(crate) enum Happening {
     },
     Wipe {
         key: u8,
+    },
+    /// The owner of the key has something else done with strangers.
+    SetPolicy {
+        key: u8,
+        policy: StrangerPolicy,
+    },
+    /// The owner of the key gives out so many tokens.
+    Mint {
+        key: u8,
+        count: usize,
+        uses: TokenUse,
+    },
+    /// The owner of the key takes back so many tokens.
+    Revoke {
+        key: u8,
+        count: usize,
+    },
+    /// A stranger writes, with work or with a card.
+    Knock {
+        key: u8,
+        with_card: bool,
+    },
+    /// Messages come until less than a quarter of the room is free.
+    Fill {
+        key: u8,
+        minutes: u64,
     },
     See {
         transaction: u8,
@@ -127,12 +154,27 @@ pub(crate) fn happening() -> impl Strategy<Value = Happening> {
     ];
     let messages = prop_oneof![
         6 => (key.clone(), 1..30_u64).prop_map(|(key, minutes)| H::Send { key, minutes }),
-        3 => (key.clone(), 1..5_usize)
+        3 => (key.clone(), prop_oneof![9 => 1..5_usize, 1 => 1..400_usize])
             .prop_map(|(key, messages)| H::Acknowledge { key, messages }),
         2 => (key.clone(), 0..5_usize).prop_map(|(key, message)| H::Park { key, message }),
         1 => key.clone().prop_map(|key| H::AcknowledgeParked { key }),
         2 => (1..10_u64).prop_map(|minutes| H::Pass { minutes }),
-        1 => key.prop_map(|key| H::Wipe { key }),
+        1 => key.clone().prop_map(|key| H::Wipe { key }),
+    ];
+    let policy = prop_oneof![
+        1 => Just(StrangerPolicy::Refuse),
+        1 => Just(StrangerPolicy::Knock),
+        2 => Just(StrangerPolicy::Open),
+    ];
+    let uses = prop_oneof![Just(TokenUse::Lasting), Just(TokenUse::Once)];
+    let admission = prop_oneof![
+        8 => (key.clone(), policy).prop_map(|(key, policy)| H::SetPolicy { key, policy }),
+        8 => (key.clone(), 1..4_usize, uses)
+            .prop_map(|(key, count, uses)| H::Mint { key, count, uses }),
+        4 => (key.clone(), 1..3_usize).prop_map(|(key, count)| H::Revoke { key, count }),
+        12 => (key.clone(), any::<bool>())
+            .prop_map(|(key, with_card)| H::Knock { key, with_card }),
+        1 => (key, 1..30_u64).prop_map(|(key, minutes)| H::Fill { key, minutes }),
     ];
     let chain = prop_oneof![
         4 => (transaction.clone(), script.clone())
@@ -144,5 +186,11 @@ pub(crate) fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(H::Unmine),
         1 => any::<bool>().prop_map(|restored| H::Gap { restored }),
     ];
-    prop_oneof![clients, scripts, messages, chain]
+    prop_oneof![
+        3 => clients,
+        3 => scripts,
+        3 => messages,
+        1 => admission,
+        3 => chain,
+    ]
 }

@@ -1,14 +1,12 @@
 //! A small world: three clients with a few keys and scripts, one chain, and the log of it all. It
 //! acts on what the projections say, as callers do.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use satpost_domain::chain::{BlockRef, Chain, ChainCommand, DepthSet, GapKind};
 use satpost_domain::client::{Client, ClientCommand, ClientEvent, PushDeathReason};
-use satpost_domain::hash::sha256;
 use satpost_domain::ids::ScriptHash;
-use satpost_domain::mailbox::{Introduction, Mailbox, MailboxCommand, ParkReason};
+use satpost_domain::mailbox::{Mailbox, MailboxCommand};
 use satpost_domain::network::Network;
 use satpost_domain::push::{PushRegistration, PushTarget, VerificationCode};
 use satpost_domain::script::Script;
@@ -16,23 +14,16 @@ use satpost_domain::watchlist::{
     Birthday, NewWatch, WatchBounds, WatchWish, Watchlist, WatchlistCommand, WatchlistEvent,
 };
 use satpost_domain::{
-    Aggregate, ClientId, CommandId, Envelope, Event, EventId, MessageId, MessagingKey, Metadata,
-    PayloadId, Position, PushTargetId, RequestDigest, Revision, Sealed, StreamId, Timestamp,
-    WatchId,
+    Aggregate, ClientId, CommandId, Envelope, Event, EventId, MessagingKey, Metadata, PayloadId,
+    Position, PushTargetId, RequestDigest, Revision, Sealed, StreamId, Timestamp, WatchId,
 };
 use satpost_projections::ReadModel;
 use satpost_projections::push_outbox::DueKind;
 
 use super::happening::{CLIENTS, Happening, KEYS, SCRIPTS};
 
-/// Any registered client may write to these mailboxes.
-const REGISTERED: Introduction = Introduction {
-    token: None,
-    has_worked: false,
-    is_registered: true,
-};
-
 mod chain;
+mod mailboxes;
 
 /// The aggregates, their log, and the projections that follow it.
 #[derive(Default)]
@@ -46,6 +37,8 @@ pub(crate) struct World {
     chain: Chain,
     /// The best chain of the node, from block 0.
     blocks: Vec<BlockRef>,
+    /// How many events each stream has.
+    revisions: HashMap<StreamId, u64>,
     minutes: u64,
     drawn: u64,
 }
@@ -84,10 +77,12 @@ impl World {
             Happening::Park { key, message } => self.park(key, message),
             Happening::AcknowledgeParked { key } => self.acknowledge_parked(key),
             Happening::Pass { minutes } => self.pass(minutes),
-            Happening::Wipe { key } => {
-                let at = self.now();
-                self.ask_mailbox(messaging_key(key), &MailboxCommand::Wipe { at });
-            }
+            Happening::Wipe { key } => self.wipe(key),
+            Happening::SetPolicy { key, policy } => self.set_policy(key, policy),
+            Happening::Mint { key, count, uses } => self.mint(key, count, uses),
+            Happening::Revoke { key, count } => self.revoke(key, count),
+            Happening::Knock { key, with_card } => self.knock(key, with_card),
+            Happening::Fill { key, minutes } => self.fill(key, minutes),
             Happening::See {
                 transaction,
                 script,
@@ -155,8 +150,9 @@ impl World {
         for event in &events {
             self.closed.extend(state.payloads_closed_by(event));
             state.evolve(event);
-            let revision = self.log.iter().filter(|known| known.stream == *stream);
-            let revision = Revision(revision.count() as u64);
+            let next = self.revisions.entry(stream.clone()).or_default();
+            let revision = Revision(*next);
+            *next += 1;
             let envelope = Envelope {
                 stream: stream.clone(),
                 revision,
@@ -234,20 +230,21 @@ impl World {
             self.now(),
         );
         let owner = client;
+        let former = self.clients.get(&client).and_then(Client::messaging_key);
         let rotated = ClientCommand::RotateMessagingKey {
             messaging_key: key,
             at,
         };
         if self.ask_client(client, &rotated) {
-            self.ask_mailbox(
+            let inherited = former.map(|former| self.inheritance(former));
+            let open = MailboxCommand::Open {
                 key,
-                &MailboxCommand::Open {
-                    key,
-                    owner,
-                    inherited: None,
-                    at,
-                },
-            );
+                owner,
+                inherited,
+                at,
+            };
+            assert!(self.ask_mailbox(key, &open));
+            self.forward(former, key);
         }
     }
 
@@ -372,64 +369,6 @@ impl World {
         let scripts = vec![script.hash()];
         let unwatched = self.ask_watchlist(client, &WatchlistCommand::Unwatch { scripts, at });
         assert_eq!(unwatched, watched);
-    }
-
-    fn send(&mut self, number: u8, minutes: u64) {
-        let (id, at) = (MessageId::new(self.draw()), self.now());
-        let key = messaging_key(number);
-        let taken = self.ask_mailbox(
-            key,
-            &MailboxCommand::Accept {
-                id,
-                digest: sha256(id.as_bytes()),
-                size: 512,
-                ttl: Some(Duration::from_secs(minutes * 60)),
-                introduction: REGISTERED,
-                at,
-            },
-        );
-        let open = self.live.mailbox_queue().owner(&key).is_some();
-        assert_eq!(taken, open);
-    }
-
-    /// The head of a page is what the mailbox takes as proof.
-    fn acknowledge(&mut self, number: u8, messages: usize) {
-        let (key, at) = (messaging_key(number), self.now());
-        let page = self
-            .live
-            .mailbox_queue()
-            .page(&key, 0, messages, usize::MAX);
-        let Some(page) = page else {
-            return;
-        };
-        let (through, chain) = (page.head.seq, page.head.chain);
-        assert!(self.ask_mailbox(key, &MailboxCommand::Acknowledge { through, chain, at }));
-        let queues = self.live.mailbox_queue();
-        assert_eq!(queues.summary(&key).unwrap().acknowledged, through);
-    }
-
-    fn park(&mut self, number: u8, message: usize) {
-        let (key, at) = (messaging_key(number), self.now());
-        let page = self.live.mailbox_queue().page(&key, 0, 50, usize::MAX);
-        let waiting = page.map_or_else(Vec::new, |page| page.messages);
-        let held: Vec<_> = waiting
-            .into_iter()
-            .filter(|message| message.gone.is_none())
-            .collect();
-        if let Some(parked) = held.get(message) {
-            let messages = vec![(parked.id, ParkReason::Decrypt)];
-            assert!(self.ask_mailbox(key, &MailboxCommand::Park { messages, at }));
-        }
-    }
-
-    fn acknowledge_parked(&mut self, number: u8) {
-        let (key, at) = (messaging_key(number), self.now());
-        let parked = self.live.mailbox_queue().parked(&key).unwrap_or_default();
-        let messages: Vec<_> = parked.iter().map(|message| message.id).collect();
-        if !messages.is_empty() {
-            assert!(self.ask_mailbox(key, &MailboxCommand::AcknowledgeParked { messages, at }));
-            assert_eq!(self.live.mailbox_queue().parked(&key), Some(Vec::new()));
-        }
     }
 
     /// The index of deadlines names exactly the mailboxes that have something to let go.
