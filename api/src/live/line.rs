@@ -7,11 +7,12 @@ use satpost_domain::MessagingKey;
 use satpost_domain::limits::LIVE_BYTES_PER_LOOK_MAX;
 use satpost_domain::mailbox::chain_start;
 use satpost_projections::arrivals::Arrivals;
-use satpost_projections::mailbox_queue::QueueHead;
+use satpost_projections::mailbox_queue::{Places, QueueHead};
 use tokio::time::sleep;
 
 use crate::fetch::{RACE_PAUSE, RACES_MAX, deliveries, note_fetch, signed_head};
 use crate::problem::ApiError;
+use crate::queue_page;
 use crate::state::ApiState;
 
 /// A mailbox, and how far it was handed over on one connection.
@@ -59,16 +60,27 @@ impl Line {
 
     /// The last acknowledged message, whoever acknowledged it and how; nothing when the mailbox is
     /// closed and holds nothing.
-    pub(super) fn acknowledged(&self) -> Option<QueueHead> {
-        let queues = self.state.read_model.mailbox_queue();
-        // Nothing stands behind the last possible message.
-        Some(queues.page(&self.mailbox, u64::MAX, 0, 0)?.head)
+    pub(super) fn acknowledged(&self) -> Option<u64> {
+        Some(self.end()?.head_seq())
     }
 
-    /// The server's word on the last acknowledged message.
-    pub(super) fn begin(&self) -> Option<SignedHead> {
-        let head = self.acknowledged()?;
-        Some(signed_head(&self.state, &self.mailbox, head))
+    /// Nothing stands behind the last possible message, so only the head is in it.
+    fn end(&self) -> Option<Places> {
+        let queues = self.state.read_model.mailbox_queue();
+        queues.page(&self.mailbox, u64::MAX, 0, 0)
+    }
+
+    /// The server's word on the last acknowledged message; nothing when the mailbox is closed and
+    /// holds nothing.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) async fn begin(&self) -> Result<Option<SignedHead>, ApiError> {
+        let Some(end) = self.end() else {
+            return Ok(None);
+        };
+        let head = queue_page::complete(&self.state, end).await?.head;
+        Ok(Some(signed_head(&self.state, &self.mailbox, head)))
     }
 
     /// Takes up to `max` messages that follow, with their bodies. With a `max` of 0 it only finds out
@@ -81,20 +93,21 @@ impl Line {
             // A phone that listens gets what it was woken for. Said before looking: what happens
             // after that is a reason to wake it again.
             note_fetch(&self.state, &self.mailbox);
-            let page = self.state.read_model.mailbox_queue().page(
+            let next = self.state.read_model.mailbox_queue().page(
                 &self.mailbox,
                 self.told.seq,
                 max,
                 LIVE_BYTES_PER_LOOK_MAX,
             );
-            let Some(page) = page else {
+            let Some(next) = next else {
                 return Ok(Look::Closed);
             };
+            if next.places.is_empty() && self.told_empty || !next.places.is_empty() && max == 0 {
+                return Ok(Look::Nothing);
+            }
+            let page = queue_page::complete(&self.state, next).await?;
             if page.messages.is_empty() {
                 return Ok(self.nothing_waits(page.head));
-            }
-            if max == 0 {
-                return Ok(Look::Nothing);
             }
             if let Some(messages) = deliveries(&self.state, &page.messages).await? {
                 let heads = page.messages.iter().map(|message| QueueHead {
@@ -120,9 +133,7 @@ impl Line {
     }
 
     fn nothing_waits(&mut self, acknowledged: QueueHead) -> Look {
-        if std::mem::replace(&mut self.told_empty, true) {
-            return Look::Nothing;
-        }
+        self.told_empty = true;
         let end = if self.told.seq > acknowledged.seq {
             self.told
         } else {

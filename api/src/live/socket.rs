@@ -108,8 +108,13 @@ impl Socket {
         messages: &mut actix_ws::AggregatedMessageStream,
     ) -> Result<std::convert::Infallible, Ending> {
         let state = self.line.state.clone();
-        let Some(head) = self.line.begin() else {
-            return Err(Ending::Closing(ClosingReason::NotRegistered));
+        let head = match self.line.begin().await {
+            Ok(Some(head)) => head,
+            Ok(None) => return Err(Ending::Closing(ClosingReason::NotRegistered)),
+            Err(error) => {
+                error.log("a message socket ends");
+                return Err(Ending::Closing(ClosingReason::Failed));
+            }
         };
         let credit_max = SOCKET_CREDIT_MAX as u64;
         self.tell(&ServerFrame::Hello { head, credit_max }).await?;
@@ -142,8 +147,8 @@ impl Socket {
 
     /// Tells what comes next, as far as there is room; true when there may be more.
     async fn deliver(&mut self) -> Result<bool, Ending> {
-        if let Some(head) = self.line.acknowledged() {
-            self.window.acknowledged(head.seq);
+        if let Some(seq) = self.line.acknowledged() {
+            self.window.acknowledged(seq);
         }
         let room = self.window.room().min(LIVE_MESSAGES_PER_LOOK_MAX);
         match self.line.look(room).await {

@@ -37,7 +37,7 @@ pub(crate) fn our_txid(found: bitcoin::Txid) -> Txid {
     txid(found)
 }
 
-pub(super) fn txid(txid: bitcoin::Txid) -> Txid {
+pub(crate) fn txid(txid: bitcoin::Txid) -> Txid {
     Txid::new(reversed(txid.to_byte_array()))
 }
 

@@ -120,6 +120,7 @@ impl Writer {
             size: SizeBucket::of(512).unwrap(),
             digest,
             chain: ChainHash::new([seq; 32]),
+            knock: false,
             at: self.at,
             expires_at: self.at,
         };

@@ -65,14 +65,14 @@ fn start_processes(
     let log = StoredEventLog::new(Arc::clone(store) as Arc<dyn EventStore>);
     let ids = Arc::new(SystemIds::new());
     let handler = Handler::new(Arc::new(log.clone()), server.clock.clone(), ids);
-    let checkpoint = Checkpoint::load(&data.join("processes"), "retirement").unwrap();
+    let checkpoint = Checkpoint::load(&data.join("processes"), "clients").unwrap();
     let mut processes = JoinSet::new();
     processes.spawn(processes::run_expiry(
         handler.clone(),
         server.read_model.clone(),
         stop.clone(),
     ));
-    processes.spawn(processes::run_retirement(
+    processes.spawn(processes::run_client_processes(
         handler,
         Arc::new(log),
         checkpoint,

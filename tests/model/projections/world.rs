@@ -324,7 +324,7 @@ impl World {
         }
         for key in (number..KEYS).step_by(CLIENTS.into()).map(messaging_key) {
             self.ask_mailbox(key, &MailboxCommand::Close { at });
-            assert_eq!(self.live.mailbox_queue().owner(&key), None);
+            assert!(!self.live.mailbox_queue().is_open(&key));
         }
         self.ask_watchlist(client, &WatchlistCommand::Clear { at });
         assert_eq!(self.live.client_directory().client(&client), None);

@@ -8,18 +8,20 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bitcoin::consensus::encode::serialize_hex;
+use satpost_domain::ids::Txid;
+use satpost_domain::script::Script;
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::coins::{Coin, FullChain, TRANSACTIONS_PER_BLOCK, WATCHED, descriptor, fan_out, pay};
-use super::node::{Node, text};
-use super::quantile;
+use super::node::Node;
 use super::server::Server;
+use super::{quantile, synthetic};
 use crate::bench::BenchError;
 use crate::bench::bench_folder::BenchFolder;
 use crate::bench::report::Report;
 use crate::bitcoind::backfill::LiveJoin;
-use crate::bitcoind::{self, NodeMetrics, NodeStatus};
+use crate::bitcoind::{self, NodeMetrics, NodeStatus, convert};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many transactions of a block pay to watched scripts.
@@ -29,6 +31,8 @@ const REORG_BLOCKS: usize = 6;
 const REORG_HITS_PER_BLOCK: usize = 500;
 /// How long the socket of announcements waits before it looks whether it is still wanted.
 const SOCKET_WAIT_MS: i32 = 20;
+/// How long until it is asked again what that socket has said.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A watcher that follows a node in this process.
 pub(super) struct Live {
@@ -94,19 +98,16 @@ impl Live {
         let mut after_announcement = Vec::new();
         let mut after_call = Vec::new();
         for (number, mut coin) in (0..count).zip(chain.coins) {
-            let payment = pay(&mut coin, number % WATCHED);
-            let mut positions = self.server.read_model.positions();
-            positions.borrow_and_update();
-            let durable = tokio::spawn(async move {
-                let moved = tokio::time::timeout(PATIENCE, positions.changed()).await;
-                matches!(moved, Ok(Ok(()))).then(Instant::now)
-            });
+            let number = number % WATCHED;
+            let payment = pay(&mut coin, number);
+            let txid = convert::txid(payment.compute_txid());
+            let durable = tokio::spawn(self.until_readable(number, txid)?);
             let called = Instant::now();
-            let txid = node.call("sendrawtransaction", &[json!(serialize_hex(&payment))])?;
+            node.call("sendrawtransaction", &[json!(serialize_hex(&payment))])?;
             let durable = durable.await.ok().flatten();
             let durable =
                 durable.ok_or_else(|| BenchError::of("the watcher")("a payment is missing"))?;
-            let announced = self.announced.when(&text(&txid)?)?;
+            let announced = self.announced.when(&txid.to_string()).await?;
             after_announcement.push(milliseconds(announced, durable));
             after_call.push(milliseconds(called, durable));
         }
@@ -126,6 +127,27 @@ impl Live {
         Ok(())
     }
 
+    /// When the read model has this payment to the script with this number. The server records more
+    /// than payments, so that something new is not the payment yet.
+    fn until_readable(
+        &self,
+        number: u64,
+        txid: Txid,
+    ) -> Result<impl Future<Output = Option<Instant>> + use<>, BenchError> {
+        let script = Script::new(synthetic::script(number).as_bytes());
+        let script = script.map_err(BenchError::of("a script"))?.hash();
+        let read_model = Arc::clone(&self.server.read_model);
+        let mut positions = read_model.positions();
+        let readable = async move {
+            let found = || read_model.transaction_status().find(&[script], &txid);
+            while found().is_none() {
+                positions.changed().await.ok()?;
+            }
+            Some(Instant::now())
+        };
+        Ok(async { tokio::time::timeout(PATIENCE, readable).await.ok()? })
+    }
+
     /// Full blocks with many payments, none of which was in the mempool.
     pub(super) async fn blocks(
         &mut self,
@@ -139,7 +161,7 @@ impl Live {
         for _ in 0..count {
             let hash = self.mine(node, &mut coins, HITS)?;
             let durable = self.until_tip(&hash).await?;
-            durations.push(milliseconds(self.announced.when(&hash)?, durable));
+            durations.push(milliseconds(self.announced.when(&hash).await?, durable));
         }
         let case = format!("full block with {HITS} payments announced to durable");
         for (metric, share) in [("p50", 0.5), ("p99", 0.99)] {
@@ -241,11 +263,25 @@ impl Announced {
         })
     }
 
-    /// When this transaction or block was announced last.
-    fn when(&self, hash: &str) -> Result<Instant, BenchError> {
+    /// When this transaction or block was announced last. The watcher may have heard of it, and the
+    /// log have it, before the thread here had its turn.
+    async fn when(&self, hash: &str) -> Result<Instant, BenchError> {
+        let began = Instant::now();
+        loop {
+            if let Some(moment) = self.noted(hash) {
+                return Ok(moment);
+            }
+            if began.elapsed() > PATIENCE {
+                let reason = format!("{hash} was not announced");
+                return Err(BenchError::of("the node")(reason));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn noted(&self, hash: &str) -> Option<Instant> {
         let moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        let moment = moments.get(hash).copied();
-        moment.ok_or_else(|| BenchError::of("the node")(format!("{hash} was not announced")))
+        moments.get(hash).copied()
     }
 }
 

@@ -10,8 +10,8 @@ use satpost_domain::limits::{
 use satpost_domain::mailbox::{
     DeliveryToken, Introduction, Mailbox, MailboxCommand, ParkReason, StrangerPolicy, TokenUse,
 };
-use satpost_domain::{MessageId, MessagingKey};
-use satpost_projections::mailbox_queue::QueueSummary;
+use satpost_domain::{Event, MessageId, MessagingKey, StreamId};
+use satpost_projections::mailbox_queue::{Places, QueuePage, QueueSummary, QueuedMessage};
 
 use super::{World, messaging_key};
 
@@ -34,11 +34,7 @@ impl World {
     /// The head of a page is what the mailbox takes as proof.
     pub(super) fn acknowledge(&mut self, number: u8, messages: usize) {
         let (key, at) = (messaging_key(number), self.now());
-        let page = self
-            .live
-            .mailbox_queue()
-            .page(&key, 0, messages, usize::MAX);
-        let Some(page) = page else {
+        let Some(page) = self.page(&key, messages) else {
             return;
         };
         let (through, chain) = (page.head.seq, page.head.chain);
@@ -49,7 +45,7 @@ impl World {
 
     pub(super) fn park(&mut self, number: u8, message: usize) {
         let (key, at) = (messaging_key(number), self.now());
-        let page = self.live.mailbox_queue().page(&key, 0, 50, usize::MAX);
+        let page = self.page(&key, 50);
         let waiting = page.map_or_else(Vec::new, |page| page.messages);
         let held: Vec<_> = waiting
             .into_iter()
@@ -63,11 +59,10 @@ impl World {
 
     pub(super) fn acknowledge_parked(&mut self, number: u8) {
         let (key, at) = (messaging_key(number), self.now());
-        let parked = self.live.mailbox_queue().parked(&key).unwrap_or_default();
-        let messages: Vec<_> = parked.iter().map(|message| message.id).collect();
+        let messages: Vec<_> = self.parked(&key).iter().map(|parked| parked.id).collect();
         if !messages.is_empty() {
             assert!(self.ask_mailbox(key, &MailboxCommand::AcknowledgeParked { messages, at }));
-            assert_eq!(self.live.mailbox_queue().parked(&key), Some(Vec::new()));
+            assert_eq!(self.parked(&key), []);
         }
     }
 
@@ -80,7 +75,7 @@ impl World {
         let (key, at) = (messaging_key(number), self.now());
         let set = MailboxCommand::SetStrangerPolicy { policy, at };
         let taken = self.ask_mailbox(key, &set);
-        assert_eq!(taken, self.live.mailbox_queue().owner(&key).is_some());
+        assert_eq!(taken, self.live.mailbox_queue().is_open(&key));
         self.compare(&key);
     }
 
@@ -154,7 +149,7 @@ impl World {
         let Some(queue) = self.summary(&key) else {
             return;
         };
-        let is_open = self.live.mailbox_queue().owner(&key).is_some();
+        let is_open = self.live.mailbox_queue().is_open(&key);
         if is_open && is_nearly_full(&queue) {
             assert!(queue.full_since.is_some_and(|since| since <= at));
             self.ask_mailbox(key, &MailboxCommand::NoteFull { at });
@@ -182,6 +177,33 @@ impl World {
                 .is_some_and(|next| next.forward().is_none())
         );
         self.compare(&to);
+    }
+
+    fn page(&self, key: &MessagingKey, messages: usize) -> Option<QueuePage> {
+        let queues = self.live.mailbox_queue();
+        let places = queues.page(key, 0, messages, usize::MAX)?;
+        Some(self.complete(places))
+    }
+
+    fn parked(&self, key: &MessagingKey) -> Vec<QueuedMessage> {
+        let queues = self.live.mailbox_queue();
+        let places = queues.parked(key, 0, usize::MAX, usize::MAX);
+        places.map_or_else(Vec::new, |places| self.complete(places).messages)
+    }
+
+    /// The projection names the events that have the rest.
+    fn complete(&self, places: Places) -> QueuePage {
+        let stream = StreamId::mailbox(places.mailbox);
+        let accepted = |revision| {
+            let mut events = self.log.iter();
+            let found =
+                events.find(|event| event.stream == stream && event.revision == revision)?;
+            match &found.event {
+                Event::Mailbox(event) => Some(event),
+                _ => None,
+            }
+        };
+        places.complete(accepted).expect("the log has the messages")
     }
 
     fn write(
@@ -219,7 +241,7 @@ impl World {
     }
 
     fn has_room(&self, key: &MessagingKey, queue: Option<QueueSummary>) -> bool {
-        let is_open = self.live.mailbox_queue().owner(key).is_some();
+        let is_open = self.live.mailbox_queue().is_open(key);
         let mailbox = self.mailbox(key);
         is_open
             && mailbox.is_some_and(|mailbox| mailbox.forward().is_none())
