@@ -91,6 +91,13 @@ impl MailboxQueue {
         self.queues.get(mailbox).is_some()
     }
 
+    /// The last acknowledged message, 0 before the first. Nothing when there is no such mailbox.
+    #[must_use]
+    pub fn acknowledged(&self, mailbox: &MessagingKey) -> Option<u64> {
+        let queue = self.queues.get(mailbox)?;
+        Some(queue.acknowledged().0)
+    }
+
     /// Depth, bytes and age of a queue.
     #[must_use]
     pub fn summary(&self, mailbox: &MessagingKey) -> Option<QueueSummary> {

@@ -108,6 +108,7 @@ impl Socket {
         messages: &mut actix_ws::AggregatedMessageStream,
     ) -> Result<std::convert::Infallible, Ending> {
         let state = self.line.state.clone();
+<<<<<<< ours
         let head = match self.line.begin().await {
             Ok(Some(head)) => head,
             Ok(None) => return Err(Ending::Closing(ClosingReason::NotRegistered)),
@@ -116,6 +117,14 @@ impl Socket {
                 return Err(Ending::Closing(ClosingReason::Failed));
             }
         };
+||||||| base
+        let Some(head) = self.line.begin() else {
+            return Err(Ending::Closing(ClosingReason::NotRegistered));
+        };
+=======
+        let head = self.line.begin().await.map_err(|error| failed(&error))?;
+        let head = head.ok_or(Ending::Closing(ClosingReason::NotRegistered))?;
+>>>>>>> theirs
         let credit_max = SOCKET_CREDIT_MAX as u64;
         self.tell(&ServerFrame::Hello { head, credit_max }).await?;
         let ping: Duration = state.config.live.socket_ping;
@@ -171,10 +180,7 @@ impl Socket {
             }
             Ok(Look::Nothing) => Ok(false),
             Ok(Look::Closed) => Err(Ending::Closing(ClosingReason::NotRegistered)),
-            Err(error) => {
-                error.log("a message socket ends");
-                Err(Ending::Closing(ClosingReason::Failed))
-            }
+            Err(error) => Err(failed(&error)),
         }
     }
 
@@ -238,6 +244,12 @@ impl Socket {
             }
         }
     }
+}
+
+/// The log or a body cannot be read.
+fn failed(error: &ApiError) -> Ending {
+    error.log("a message socket ends");
+    Ending::Closing(ClosingReason::Failed)
 }
 
 async fn send(

@@ -6,21 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use satpost_api_types::messages::{Delivery, FetchMessagesResponse};
+use satpost_api_types::messages::FetchMessagesResponse;
 use tokio::task::JoinSet;
 
 use super::client::{Client, Mailbox};
 use super::server::BenchServer;
-use super::tickets::{TICKET_BYTES, Tickets};
+use super::tickets::Tickets;
 use crate::bench::BenchError;
 use crate::bench::contender::{Answer, Contender, Running, Writer};
 
 /// How many of the connections are those of recipients. Each has as many senders as the others.
 pub const RECIPIENTS: usize = 8;
-/// So many characters of base64 hold the number of a message.
-const TICKET_CHARACTERS: usize = (TICKET_BYTES + 1).div_ceil(3) * 4;
 
 /// The server over HTTP, with recipients that fetch and acknowledge.
 pub(super) struct CycleOverHttp;
@@ -119,17 +115,9 @@ impl Recipient {
         self.client.acknowledge(&self.mailbox, head).await?;
         messages
             .iter()
-            .try_for_each(|message| self.tickets.done(&ticket(message)?))
+            .filter_map(|message| message.body.as_deref())
+            .try_for_each(|body| self.tickets.done(body))
     }
-}
-
-/// The first bytes of a body.
-fn ticket(message: &Delivery) -> Result<Vec<u8>, BenchError> {
-    let body = message.body.as_deref().unwrap_or_default();
-    let begin = body.get(..TICKET_CHARACTERS).unwrap_or_default();
-    STANDARD
-        .decode(begin)
-        .map_err(BenchError::of("a recipient"))
 }
 
 struct Sender {

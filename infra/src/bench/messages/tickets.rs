@@ -8,9 +8,6 @@ use tokio::sync::oneshot;
 
 use crate::bench::BenchError;
 
-/// How many bytes of a body are its number.
-pub const TICKET_BYTES: usize = 8;
-
 /// The numbers that are under way.
 #[derive(Clone, Default)]
 pub struct Tickets(Arc<Mutex<Open>>);
