@@ -12,12 +12,13 @@ use satpost_domain::limits::{
     FETCH_BYTES_MAX, FETCH_MESSAGES_DEFAULT, FETCH_MESSAGES_MAX, FETCH_WAIT_MAX,
 };
 use satpost_domain::mailbox::{GoneReason, ParkReason};
-use satpost_projections::mailbox_queue::{QueueHead, QueuePage, QueuedMessage};
+use satpost_projections::mailbox_queue::{Places, QueueHead, QueuePage, QueuedMessage};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::extract::{PageSize, State};
 use crate::problem::ApiError;
+use crate::queue_page;
 
 /// How often a page is read again when a body of it was erased in between.
 pub(crate) const RACES_MAX: u32 = 10;
@@ -108,14 +109,15 @@ async fn page(
     wait: Option<Duration>,
 ) -> Result<Option<QueuePage>, ApiError> {
     if parameters.parked == Some(true) {
-        return parked_page(state, mailbox, parameters).map(Some);
+        let parked = parked(state, mailbox, parameters)?;
+        return queue_page::complete(state, parked).await.map(Some);
     }
-    let first = line_page(state, mailbox, parameters)?;
+    let first = in_line(state, mailbox, parameters)?;
     match wait {
-        Some(wait) if first.messages.is_empty() => {
+        Some(wait) if first.places.is_empty() => {
             wait_for_page(state, mailbox, parameters, wait).await
         }
-        Some(_) | None => Ok(Some(first)),
+        Some(_) | None => queue_page::complete(state, first).await.map(Some),
     }
 }
 
@@ -134,9 +136,9 @@ async fn wait_for_page(
     // Taken before the queue is looked at: what arrives in between is not missed.
     let mut arrivals = state.read_model.arrivals(mailbox);
     loop {
-        let page = line_page(state, mailbox, parameters)?;
-        if !page.messages.is_empty() {
-            return Ok(Some(page));
+        let next = in_line(state, mailbox, parameters)?;
+        if !next.places.is_empty() {
+            return queue_page::complete(state, next).await.map(Some);
         }
         tokio::select! {
             () = arrivals.next() => {}
@@ -146,51 +148,28 @@ async fn wait_for_page(
     }
 }
 
-fn line_page(
+fn in_line(
     state: &State,
     mailbox: &MessagingKey,
     parameters: &FetchMessagesParameters,
-) -> Result<QueuePage, ApiError> {
-    let (messages_max, bytes_max) = (parameters.messages_max(), parameters.bytes_max());
-    state
-        .read_model
-        .mailbox_queue()
-        .page(mailbox, parameters.after(), messages_max, bytes_max)
+) -> Result<Places, ApiError> {
+    let (after, messages_max) = (parameters.after(), parameters.messages_max());
+    let queues = state.read_model.mailbox_queue();
+    queues
+        .page(mailbox, after, messages_max, parameters.bytes_max())
         .ok_or_else(|| ApiError::new(ProblemCode::NotRegistered))
 }
 
-/// The parked messages after `after`. Their head is the last acknowledged message: what waits in
-/// line is not delivered by this answer.
-fn parked_page(
+fn parked(
     state: &State,
     mailbox: &MessagingKey,
     parameters: &FetchMessagesParameters,
-) -> Result<QueuePage, ApiError> {
+) -> Result<Places, ApiError> {
+    let (after, messages_max) = (parameters.after(), parameters.messages_max());
     let queues = state.read_model.mailbox_queue();
-    let not_registered = || ApiError::new(ProblemCode::NotRegistered);
-    let parked = queues.parked(mailbox).ok_or_else(not_registered)?;
-    let end = queues
-        .page(mailbox, u64::MAX, 0, 0)
-        .ok_or_else(not_registered)?;
-    let mut messages: Vec<QueuedMessage> = Vec::new();
-    let mut bytes = 0;
-    let mut rest = parked
-        .into_iter()
-        .filter(|message| message.seq > parameters.after())
-        .peekable();
-    while let Some(message) = rest.peek() {
-        bytes += message.size.bytes();
-        let fits = messages.is_empty() || bytes <= parameters.bytes_max();
-        if !fits || messages.len() == parameters.messages_max() {
-            break;
-        }
-        messages.extend(rest.next());
-    }
-    Ok(QueuePage {
-        more: rest.peek().is_some(),
-        messages,
-        head: end.head,
-    })
+    queues
+        .parked(mailbox, after, messages_max, parameters.bytes_max())
+        .ok_or_else(|| ApiError::new(ProblemCode::NotRegistered))
 }
 
 /// The messages with their bodies; nothing when one was erased since the page was read.

@@ -29,6 +29,7 @@ pub mod openapi;
 pub mod ports;
 pub mod price_query;
 mod problem;
+mod queue_page;
 mod rate_limit;
 mod receipts;
 mod respond;

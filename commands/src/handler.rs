@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use satpost_domain::aggregate::Aggregate;
 use satpost_domain::limits::CONFLICT_RETRIES_MAX;
-use satpost_domain::{CommandId, EventId, Position, RequestDigest, StreamId, Timestamp};
+use satpost_domain::{CommandId, EventId, Position, RequestDigest, Revision, StreamId, Timestamp};
 
 use crate::error::CommandError;
-use crate::ports::{Clock, EventLog, IdSource, LogError, NewPayload};
+use crate::ports::{Clock, EventLog, IdSource, LogError, NewPayload, StreamPage};
 
 use batch::{Batch, Decision, command_event_id};
 use folded::{Folded, read_back};
@@ -93,6 +93,20 @@ impl Handler {
     #[must_use]
     pub fn ids(&self) -> &dyn IdSource {
         self.ids.as_ref()
+    }
+
+    /// Reads up to `max` events of `stream` from `from` on, for queries that need more than the read
+    /// model keeps.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot be read.
+    pub async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Revision,
+        max: usize,
+    ) -> Result<StreamPage, LogError> {
+        self.log.read(stream, from, max).await
     }
 
     /// Carries out `command` on `stream`; `payload` is stored with the first event.

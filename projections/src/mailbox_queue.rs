@@ -1,66 +1,28 @@
 //! What waits in each mailbox, in the order in which it is delivered.
+//!
+//! It is an index: a queue knows where in its stream its messages were accepted, when they run out and
+//! what has become of them. Ids, digests and chains stay in the log until somebody fetches, so very
+//! many queues and messages fit into memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use satpost_domain::ids::{ChainHash, Digest};
-use satpost_domain::mailbox::{GoneReason, MailboxEvent, ParkReason, SizeBucket, StrangerPolicy};
-use satpost_domain::{ClientId, Envelope, Event, MessageId, MessagingKey, Timestamp};
+use satpost_domain::mailbox::{MailboxEvent, StrangerPolicy};
+use satpost_domain::{Envelope, Event, MessagingKey, Timestamp};
 
 use crate::projection::{Projection, SnapshotError};
 use crate::stream_owner::mailbox_of;
 
+mod places;
 mod queue;
 mod stored;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use queue::Queue;
+pub use places::{Place, Places, QueueHead, QueuePage, QueuedMessage};
 
-/// A place in the line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueuedMessage {
-    /// Its place in the queue.
-    pub seq: u64,
-    /// Its id, also of its payload.
-    pub id: MessageId,
-    /// The size of its body.
-    pub size: SizeBucket,
-    /// SHA-256 of its body.
-    pub digest: Digest,
-    /// The chain after it.
-    pub chain: ChainHash,
-    /// True when a stranger has sent it.
-    pub knock: bool,
-    /// When it was taken.
-    pub accepted_at: Timestamp,
-    /// When it stops waiting.
-    pub expires_at: Timestamp,
-    /// Why only its tombstone is left, if so.
-    pub gone: Option<GoneReason>,
-    /// Why its recipient set it aside, if so.
-    pub parked: Option<ParkReason>,
-}
-
-/// The end of a mailbox, or of a part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueHead {
-    /// The last message.
-    pub seq: u64,
-    /// The chain after it.
-    pub chain: ChainHash,
-}
-
-/// A part of the line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueuePage {
-    /// Messages and tombstones by ascending seq, parked ones left out.
-    pub messages: Vec<QueuedMessage>,
-    /// True when more waits behind the last one.
-    pub more: bool,
-    /// The end of what this page delivers; of what is acknowledged when it delivers nothing. Never
-    /// beyond it: whoever knows the chain at a message may acknowledge through it.
-    pub head: QueueHead,
-}
+use queue::{Queue, Waiting};
+use table::QueueTable;
 
 /// What a recipient may know about its own queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,14 +51,15 @@ pub struct QueueSummary {
 /// so nobody can ask for what is left of it.
 #[derive(Debug, Default)]
 pub struct MailboxQueue {
-    queues: HashMap<MessagingKey, Queue>,
+    queues: QueueTable,
     /// When the first message of each mailbox that holds any runs out of time.
     deadlines: BTreeSet<(Timestamp, MessagingKey)>,
 }
 
 impl MailboxQueue {
     /// Up to `max_messages` and `max_bytes` (at least one message) after the message `after`, or
-    /// after the last acknowledged one when that is later. Nothing when the mailbox never existed.
+    /// after the last acknowledged one when that is later; parked ones are left out. Nothing when
+    /// the mailbox never existed.
     #[must_use]
     pub fn page(
         &self,
@@ -104,16 +67,35 @@ impl MailboxQueue {
         after: u64,
         max_messages: usize,
         max_bytes: usize,
-    ) -> Option<QueuePage> {
+    ) -> Option<Places> {
         let queue = self.queues.get(mailbox)?;
         Some(queue.page(after, max_messages, max_bytes))
     }
 
-    /// Parked messages by ascending seq.
+    /// The same of parked messages.
     #[must_use]
-    pub fn parked(&self, mailbox: &MessagingKey) -> Option<Vec<QueuedMessage>> {
+    pub fn parked(
+        &self,
+        mailbox: &MessagingKey,
+        after: u64,
+        max_messages: usize,
+        max_bytes: usize,
+    ) -> Option<Places> {
         let queue = self.queues.get(mailbox)?;
-        Some(queue.parked().cloned().collect())
+        Some(queue.parked(after, max_messages, max_bytes))
+    }
+
+    /// True when the mailbox exists, closed or not.
+    #[must_use]
+    pub fn contains(&self, mailbox: &MessagingKey) -> bool {
+        self.queues.get(mailbox).is_some()
+    }
+
+    /// The last acknowledged message, 0 before the first. Nothing when there is no such mailbox.
+    #[must_use]
+    pub fn acknowledged(&self, mailbox: &MessagingKey) -> Option<u64> {
+        let queue = self.queues.get(mailbox)?;
+        Some(queue.acknowledged().0)
     }
 
     /// Depth, bytes and age of a queue.
@@ -122,11 +104,12 @@ impl MailboxQueue {
         self.queues.get(mailbox).map(Queue::summary)
     }
 
-    /// Who owns the mailbox, while it takes messages.
+    /// True while the mailbox takes messages.
     #[must_use]
-    pub fn owner(&self, mailbox: &MessagingKey) -> Option<ClientId> {
-        let queue = self.queues.get(mailbox)?;
-        (!queue.closed).then_some(queue.owner)
+    pub fn is_open(&self, mailbox: &MessagingKey) -> bool {
+        self.queues
+            .get(mailbox)
+            .is_some_and(|queue| !queue.is_closed())
     }
 
     /// Up to `max` mailboxes that hold a message whose time has run out, the longest overdue first.
@@ -149,19 +132,20 @@ impl MailboxQueue {
     /// True when there is no mailbox.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.queues.is_empty()
+        self.queues.len() == 0
     }
 
     /// Changes a mailbox, then brings the index of deadlines in line with it.
     fn change(&mut self, mailbox: MessagingKey, change: impl FnOnce(&mut Queue)) {
-        let Some(queue) = self.queues.get_mut(&mailbox) else {
+        let Some(slot) = self.queues.find(&mailbox) else {
             return;
         };
+        let queue = self.queues.at_mut(slot);
         let before = queue.deadline();
         change(queue);
         let after = queue.deadline();
-        if queue.closed && queue.is_drained() {
-            self.queues.remove(&mailbox);
+        if queue.is_closed() && queue.is_drained() {
+            self.queues.remove(slot);
         }
         if before != after {
             if let Some(deadline) = before {
@@ -176,7 +160,7 @@ impl MailboxQueue {
 
 impl Projection for MailboxQueue {
     const NAME: &'static str = "mailbox_queue";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn apply(&mut self, envelope: &Envelope) {
         let Event::Mailbox(event) = &envelope.event else {
@@ -186,40 +170,23 @@ impl Projection for MailboxQueue {
             return;
         };
         match *event {
-            MailboxEvent::MailboxOpened { owner, .. } => {
-                self.queues
-                    .entry(mailbox)
-                    .or_insert_with(|| Queue::new(owner, mailbox));
-            }
+            MailboxEvent::MailboxOpened { .. } => self.queues.insert(Queue::new(mailbox)),
             MailboxEvent::MessageAccepted {
                 seq,
-                id,
                 size,
-                digest,
-                chain,
                 knock,
                 at,
                 expires_at,
+                ..
             } => {
-                let message = QueuedMessage {
-                    seq,
-                    id,
-                    size,
-                    digest,
-                    chain,
-                    knock,
-                    accepted_at: at,
-                    expires_at,
-                    gone: None,
-                    parked: None,
-                };
-                self.change(mailbox, |queue| queue.accept(message));
+                let waiting = Waiting::new(envelope.revision, (size, knock), at, expires_at);
+                self.change(mailbox, |queue| queue.accept(seq, waiting));
             }
             MailboxEvent::StrangerPolicyChanged { policy, .. } => {
                 self.change(mailbox, |queue| queue.policy = policy);
             }
             MailboxEvent::DeliveryTokensAdded { ref tokens, .. } => {
-                self.change(mailbox, |queue| queue.delivery_tokens += tokens.len());
+                self.change(mailbox, |queue| queue.add_tokens(tokens.len()));
             }
             MailboxEvent::DeliveryTokensRevoked { ref hashes, .. } => {
                 self.change(mailbox, |queue| queue.drop_tokens(hashes.len()));
@@ -228,10 +195,10 @@ impl Projection for MailboxQueue {
                 self.change(mailbox, |queue| queue.drop_tokens(1));
             }
             MailboxEvent::MailboxFilled { at } => {
-                self.change(mailbox, |queue| queue.full_since = Some(at));
+                self.change(mailbox, |queue| queue.fill(at));
             }
             MailboxEvent::MailboxHasRoom { .. } => {
-                self.change(mailbox, |queue| queue.full_since = None);
+                self.change(mailbox, Queue::has_room);
             }
             MailboxEvent::MailboxForwarded { .. } | MailboxEvent::MailboxReopened { .. } => {}
             MailboxEvent::MessageParked { seq, reason, .. } => {
@@ -247,7 +214,7 @@ impl Projection for MailboxQueue {
                 self.change(mailbox, |queue| queue.lose(seq, reason));
             }
             MailboxEvent::MailboxClosed { .. } => {
-                self.change(mailbox, |queue| queue.closed = true);
+                self.change(mailbox, Queue::close);
             }
         }
     }
@@ -260,7 +227,7 @@ impl Projection for MailboxQueue {
         let queues = stored::restore(bytes)?;
         let deadlines = queues
             .iter()
-            .filter_map(|(mailbox, queue)| Some((queue.deadline()?, *mailbox)))
+            .filter_map(|(_, queue)| Some((queue.deadline()?, queue.mailbox)))
             .collect();
         Ok(Self { queues, deadlines })
     }

@@ -7,11 +7,12 @@ use satpost_domain::MessagingKey;
 use satpost_domain::limits::LIVE_BYTES_PER_LOOK_MAX;
 use satpost_domain::mailbox::chain_start;
 use satpost_projections::arrivals::Arrivals;
-use satpost_projections::mailbox_queue::QueueHead;
+use satpost_projections::mailbox_queue::{Places, QueueHead};
 use tokio::time::sleep;
 
 use crate::fetch::{RACE_PAUSE, RACES_MAX, deliveries, note_fetch, signed_head};
 use crate::problem::ApiError;
+use crate::queue_page;
 use crate::state::ApiState;
 
 /// A mailbox, and how far it was handed over on one connection.
@@ -59,43 +60,54 @@ impl Line {
 
     /// The last acknowledged message, whoever acknowledged it and how; nothing when the mailbox is
     /// closed and holds nothing.
-    pub(super) fn acknowledged(&self) -> Option<QueueHead> {
+    pub(super) fn acknowledged(&self) -> Option<u64> {
         let queues = self.state.read_model.mailbox_queue();
-        // Nothing stands behind the last possible message.
-        Some(queues.page(&self.mailbox, u64::MAX, 0, 0)?.head)
+        queues.acknowledged(&self.mailbox)
     }
 
-    /// The server's word on the last acknowledged message.
-    pub(super) fn begin(&self) -> Option<SignedHead> {
-        let head = self.acknowledged()?;
-        Some(signed_head(&self.state, &self.mailbox, head))
+    /// The server's word on the last acknowledged message; nothing when the mailbox is closed and
+    /// holds nothing.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) async fn begin(&self) -> Result<Option<SignedHead>, ApiError> {
+        // Nothing stands behind the last possible message.
+        let Some(places) = self.places(u64::MAX, 0) else {
+            return Ok(None);
+        };
+        let head = queue_page::complete(&self.state, places).await?.head;
+        Ok(Some(signed_head(&self.state, &self.mailbox, head)))
+    }
+
+    fn places(&self, after: u64, max: usize) -> Option<Places> {
+        let queues = self.state.read_model.mailbox_queue();
+        queues.page(&self.mailbox, after, max, LIVE_BYTES_PER_LOOK_MAX)
     }
 
     /// Takes up to `max` messages that follow, with their bodies. With a `max` of 0 it only finds out
     /// whether there are any.
     ///
     /// # Errors
-    /// When bodies cannot be read.
+    /// When the log or bodies cannot be read.
     pub(super) async fn look(&mut self, max: usize) -> Result<Look, ApiError> {
         for _ in 0..RACES_MAX {
             // A phone that listens gets what it was woken for. Said before looking: what happens
             // after that is a reason to wake it again.
             note_fetch(&self.state, &self.mailbox);
-            let page = self.state.read_model.mailbox_queue().page(
-                &self.mailbox,
-                self.told.seq,
-                max,
-                LIVE_BYTES_PER_LOOK_MAX,
-            );
-            let Some(page) = page else {
+            let Some(places) = self.places(self.told.seq, max) else {
                 return Ok(Look::Closed);
             };
-            if page.messages.is_empty() {
+            if places.places.is_empty() {
+                if std::mem::replace(&mut self.told_empty, true) {
+                    return Ok(Look::Nothing);
+                }
+                let page = queue_page::complete(&self.state, places).await?;
                 return Ok(self.nothing_waits(page.head));
             }
             if max == 0 {
                 return Ok(Look::Nothing);
             }
+            let page = queue_page::complete(&self.state, places).await?;
             if let Some(messages) = deliveries(&self.state, &page.messages).await? {
                 let heads = page.messages.iter().map(|message| QueueHead {
                     seq: message.seq,
@@ -119,10 +131,7 @@ impl Line {
         ))
     }
 
-    fn nothing_waits(&mut self, acknowledged: QueueHead) -> Look {
-        if std::mem::replace(&mut self.told_empty, true) {
-            return Look::Nothing;
-        }
+    fn nothing_waits(&self, acknowledged: QueueHead) -> Look {
         let end = if self.told.seq > acknowledged.seq {
             self.told
         } else {

@@ -108,9 +108,8 @@ impl Socket {
         messages: &mut actix_ws::AggregatedMessageStream,
     ) -> Result<std::convert::Infallible, Ending> {
         let state = self.line.state.clone();
-        let Some(head) = self.line.begin() else {
-            return Err(Ending::Closing(ClosingReason::NotRegistered));
-        };
+        let head = self.line.begin().await.map_err(|error| failed(&error))?;
+        let head = head.ok_or(Ending::Closing(ClosingReason::NotRegistered))?;
         let credit_max = SOCKET_CREDIT_MAX as u64;
         self.tell(&ServerFrame::Hello { head, credit_max }).await?;
         let ping: Duration = state.config.live.socket_ping;
@@ -142,8 +141,8 @@ impl Socket {
 
     /// Tells what comes next, as far as there is room; true when there may be more.
     async fn deliver(&mut self) -> Result<bool, Ending> {
-        if let Some(head) = self.line.acknowledged() {
-            self.window.acknowledged(head.seq);
+        if let Some(seq) = self.line.acknowledged() {
+            self.window.acknowledged(seq);
         }
         let room = self.window.room().min(LIVE_MESSAGES_PER_LOOK_MAX);
         match self.line.look(room).await {
@@ -166,10 +165,7 @@ impl Socket {
             }
             Ok(Look::Nothing) => Ok(false),
             Ok(Look::Closed) => Err(Ending::Closing(ClosingReason::NotRegistered)),
-            Err(error) => {
-                error.log("a message socket ends");
-                Err(Ending::Closing(ClosingReason::Failed))
-            }
+            Err(error) => Err(failed(&error)),
         }
     }
 
@@ -233,6 +229,12 @@ impl Socket {
             }
         }
     }
+}
+
+/// The log or a body cannot be read.
+fn failed(error: &ApiError) -> Ending {
+    error.log("a message socket ends");
+    Ending::Closing(ClosingReason::Failed)
 }
 
 async fn send(

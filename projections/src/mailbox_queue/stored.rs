@@ -1,41 +1,39 @@
 //! The snapshot of the mailbox queues.
 
-use std::collections::HashMap;
-
-use satpost_domain::ids::{ChainHash, Digest};
 use satpost_domain::mailbox::{GoneReason, ParkReason, SizeBucket, StrangerPolicy};
-use satpost_domain::{ClientId, MessageId, MessagingKey, Timestamp};
+use satpost_domain::{MessagingKey, Revision, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::queue::{Place, Queue};
-use super::{QueueHead, QueuedMessage};
+use super::queue::{Busy, Fate, Queue, Waiting};
+use super::table::QueueTable;
 use crate::projection::SnapshotError;
-use crate::snapshot::{from_bytes, sorted, to_bytes, to_tree};
+use crate::snapshot::{from_bytes, to_bytes, to_tree};
 
 #[derive(Serialize, Deserialize)]
 struct StoredQueue {
     mailbox: MessagingKey,
-    owner: ClientId,
-    closed: bool,
+    acknowledged: (u64, Revision),
     policy: StoredPolicy,
-    delivery_tokens: usize,
+    delivery_tokens: u32,
+    busy: Option<StoredBusy>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredBusy {
+    closed: bool,
     full_since: Option<Timestamp>,
-    acknowledged: (u64, ChainHash),
-    line: Vec<(StoredMessage, bool)>,
-    set_aside: Vec<StoredMessage>,
+    line: Vec<StoredMessage>,
+    set_aside: Vec<(u64, StoredMessage)>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredMessage {
-    seq: u64,
-    id: MessageId,
-    size: u8,
-    digest: Digest,
-    chain: ChainHash,
-    knock: bool,
+    revision: Revision,
     accepted_at: Timestamp,
-    expires_at: Timestamp,
-    gone: Option<StoredGone>,
+    ttl_ms: u32,
+    size: u8,
+    knock: bool,
+    fate: StoredFate,
     parked: Option<StoredPark>,
 }
 
@@ -47,7 +45,9 @@ enum StoredPolicy {
 }
 
 #[derive(Serialize, Deserialize)]
-enum StoredGone {
+enum StoredFate {
+    Held,
+    Done,
     Expired,
     Wiped,
 }
@@ -59,11 +59,10 @@ enum StoredPark {
     Other,
 }
 
-pub(super) fn snapshot(queues: &HashMap<MessagingKey, Queue>) -> Vec<u8> {
-    let queues: Vec<StoredQueue> = sorted(queues)
-        .into_iter()
-        .map(|(mailbox, queue)| StoredQueue::new(*mailbox, queue))
-        .collect();
+pub(super) fn snapshot(queues: &QueueTable) -> Vec<u8> {
+    let mut queues: Vec<&Queue> = queues.iter().map(|(_, queue)| queue).collect();
+    queues.sort_unstable_by_key(|queue| queue.mailbox);
+    let queues: Vec<StoredQueue> = queues.into_iter().map(StoredQueue::from).collect();
     to_bytes(&queues)
 }
 
@@ -71,82 +70,89 @@ pub(super) fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
     to_tree::<Vec<StoredQueue>>(bytes)
 }
 
-pub(super) fn restore(bytes: &[u8]) -> Result<HashMap<MessagingKey, Queue>, SnapshotError> {
-    from_bytes::<Vec<StoredQueue>>(bytes)?
-        .into_iter()
-        .map(|stored| Ok((stored.mailbox, stored.queue()?)))
-        .collect()
+pub(super) fn restore(bytes: &[u8]) -> Result<QueueTable, SnapshotError> {
+    let mut queues = QueueTable::default();
+    for stored in from_bytes::<Vec<StoredQueue>>(bytes)? {
+        queues.insert(stored.queue()?);
+    }
+    Ok(queues)
 }
 
-impl StoredQueue {
-    fn new(mailbox: MessagingKey, queue: &Queue) -> Self {
+impl From<&Queue> for StoredQueue {
+    fn from(queue: &Queue) -> Self {
         Self {
-            mailbox,
-            owner: queue.owner,
-            closed: queue.closed,
+            mailbox: queue.mailbox,
+            acknowledged: queue.acknowledged(),
             policy: match queue.policy {
                 StrangerPolicy::Refuse => StoredPolicy::Refuse,
                 StrangerPolicy::Knock => StoredPolicy::Knock,
                 StrangerPolicy::Open => StoredPolicy::Open,
             },
             delivery_tokens: queue.delivery_tokens,
-            full_since: queue.full_since,
-            acknowledged: (queue.acknowledged.seq, queue.acknowledged.chain),
-            line: queue
-                .line
-                .iter()
-                .map(|place| ((&place.message).into(), place.done))
-                .collect(),
-            set_aside: queue.set_aside.values().map(Into::into).collect(),
+            busy: queue.busy().map(Into::into),
         }
     }
+}
 
+impl From<&Busy> for StoredBusy {
+    fn from(busy: &Busy) -> Self {
+        let set_aside = busy.set_aside.iter();
+        Self {
+            closed: busy.closed,
+            full_since: busy.full_since,
+            line: busy.line.iter().map(Into::into).collect(),
+            set_aside: set_aside
+                .map(|(seq, waiting)| (*seq, waiting.into()))
+                .collect(),
+        }
+    }
+}
+
+impl StoredQueue {
     fn queue(self) -> Result<Queue, SnapshotError> {
-        let (seq, chain) = self.acknowledged;
-        let line = self
-            .line
-            .into_iter()
-            .map(|(stored, done)| {
-                Ok(Place {
-                    message: stored.message()?,
-                    done,
-                })
-            })
-            .collect::<Result<_, SnapshotError>>()?;
-        let set_aside = self
-            .set_aside
-            .into_iter()
-            .map(|stored| Ok((stored.seq, stored.message()?)))
-            .collect::<Result<_, SnapshotError>>()?;
-        let head = QueueHead { seq, chain };
-        let mut queue = Queue::from_parts(self.owner, self.closed, head, line, set_aside);
-        queue.policy = match self.policy {
+        let policy = match self.policy {
             StoredPolicy::Refuse => StrangerPolicy::Refuse,
             StoredPolicy::Knock => StrangerPolicy::Knock,
             StoredPolicy::Open => StrangerPolicy::Open,
         };
-        queue.delivery_tokens = self.delivery_tokens;
-        queue.full_since = self.full_since;
-        Ok(queue)
+        let admission = (policy, self.delivery_tokens);
+        let busy = self.busy.map(StoredBusy::busy).transpose()?;
+        let acknowledged = self.acknowledged;
+        Ok(Queue::from_parts(
+            self.mailbox,
+            acknowledged,
+            admission,
+            busy,
+        ))
     }
 }
 
-impl From<&QueuedMessage> for StoredMessage {
-    fn from(message: &QueuedMessage) -> Self {
+impl StoredBusy {
+    fn busy(self) -> Result<Busy, SnapshotError> {
+        let line = self.line.into_iter().map(StoredMessage::waiting);
+        let set_aside = self.set_aside.into_iter();
+        let set_aside = set_aside.map(|(seq, stored)| Ok((seq, stored.waiting()?)));
+        let line = line.collect::<Result<_, SnapshotError>>()?;
+        let set_aside = set_aside.collect::<Result<_, SnapshotError>>()?;
+        Ok(Busy::new(self.closed, self.full_since, line, set_aside))
+    }
+}
+
+impl From<&Waiting> for StoredMessage {
+    fn from(waiting: &Waiting) -> Self {
         Self {
-            seq: message.seq,
-            id: message.id,
-            size: message.size.index(),
-            digest: message.digest,
-            chain: message.chain,
-            knock: message.knock,
-            accepted_at: message.accepted_at,
-            expires_at: message.expires_at,
-            gone: message.gone.map(|reason| match reason {
-                GoneReason::Expired => StoredGone::Expired,
-                GoneReason::Wiped => StoredGone::Wiped,
-            }),
-            parked: message.parked.map(|reason| match reason {
+            revision: waiting.revision,
+            accepted_at: waiting.accepted_at,
+            ttl_ms: waiting.ttl_ms,
+            size: waiting.size.index(),
+            knock: waiting.knock,
+            fate: match waiting.fate {
+                Fate::Held => StoredFate::Held,
+                Fate::Done => StoredFate::Done,
+                Fate::Gone(GoneReason::Expired) => StoredFate::Expired,
+                Fate::Gone(GoneReason::Wiped) => StoredFate::Wiped,
+            },
+            parked: waiting.parked.map(|reason| match reason {
                 ParkReason::Decrypt => StoredPark::Decrypt,
                 ParkReason::Format => StoredPark::Format,
                 ParkReason::Other => StoredPark::Other,
@@ -156,23 +162,22 @@ impl From<&QueuedMessage> for StoredMessage {
 }
 
 impl StoredMessage {
-    fn message(self) -> Result<QueuedMessage, SnapshotError> {
+    fn waiting(self) -> Result<Waiting, SnapshotError> {
         let size = SizeBucket::from_index(self.size).ok_or_else(|| SnapshotError {
             reason: format!("no size bucket has index {}", self.size),
         })?;
-        Ok(QueuedMessage {
-            seq: self.seq,
-            id: self.id,
-            size,
-            digest: self.digest,
-            chain: self.chain,
-            knock: self.knock,
+        Ok(Waiting {
+            revision: self.revision,
             accepted_at: self.accepted_at,
-            expires_at: self.expires_at,
-            gone: self.gone.map(|reason| match reason {
-                StoredGone::Expired => GoneReason::Expired,
-                StoredGone::Wiped => GoneReason::Wiped,
-            }),
+            ttl_ms: self.ttl_ms,
+            size,
+            knock: self.knock,
+            fate: match self.fate {
+                StoredFate::Held => Fate::Held,
+                StoredFate::Done => Fate::Done,
+                StoredFate::Expired => Fate::Gone(GoneReason::Expired),
+                StoredFate::Wiped => Fate::Gone(GoneReason::Wiped),
+            },
             parked: self.parked.map(|reason| match reason {
                 StoredPark::Decrypt => ParkReason::Decrypt,
                 StoredPark::Format => ParkReason::Format,

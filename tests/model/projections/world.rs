@@ -21,6 +21,7 @@ use satpost_domain::{
     WatchId,
 };
 use satpost_projections::ReadModel;
+use satpost_projections::mailbox_queue::{Places, QueuePage, QueuedMessage};
 use satpost_projections::push_outbox::DueKind;
 
 use super::happening::{CLIENTS, Happening, KEYS, SCRIPTS};
@@ -327,7 +328,7 @@ impl World {
         }
         for key in (number..KEYS).step_by(CLIENTS.into()).map(messaging_key) {
             self.ask_mailbox(key, &MailboxCommand::Close { at });
-            assert_eq!(self.live.mailbox_queue().owner(&key), None);
+            assert!(!self.live.mailbox_queue().is_open(&key));
         }
         self.ask_watchlist(client, &WatchlistCommand::Clear { at });
         assert_eq!(self.live.client_directory().client(&client), None);
@@ -388,18 +389,41 @@ impl World {
                 at,
             },
         );
-        let open = self.live.mailbox_queue().owner(&key).is_some();
+        let open = self.live.mailbox_queue().is_open(&key);
         assert_eq!(taken, open);
+    }
+
+    fn page(&self, key: &MessagingKey, messages: usize) -> Option<QueuePage> {
+        let queues = self.live.mailbox_queue();
+        let places = queues.page(key, 0, messages, usize::MAX)?;
+        Some(self.complete(places))
+    }
+
+    fn parked(&self, key: &MessagingKey) -> Vec<QueuedMessage> {
+        let queues = self.live.mailbox_queue();
+        let places = queues.parked(key, 0, usize::MAX, usize::MAX);
+        places.map_or_else(Vec::new, |places| self.complete(places).messages)
+    }
+
+    /// The projection names the events that have the rest.
+    fn complete(&self, places: Places) -> QueuePage {
+        let stream = StreamId::mailbox(places.mailbox);
+        let accepted = |revision| {
+            let mut events = self.log.iter();
+            let found =
+                events.find(|event| event.stream == stream && event.revision == revision)?;
+            match &found.event {
+                Event::Mailbox(event) => Some(event),
+                _ => None,
+            }
+        };
+        places.complete(accepted).expect("the log has the messages")
     }
 
     /// The head of a page is what the mailbox takes as proof.
     fn acknowledge(&mut self, number: u8, messages: usize) {
         let (key, at) = (messaging_key(number), self.now());
-        let page = self
-            .live
-            .mailbox_queue()
-            .page(&key, 0, messages, usize::MAX);
-        let Some(page) = page else {
+        let Some(page) = self.page(&key, messages) else {
             return;
         };
         let (through, chain) = (page.head.seq, page.head.chain);
@@ -410,7 +434,7 @@ impl World {
 
     fn park(&mut self, number: u8, message: usize) {
         let (key, at) = (messaging_key(number), self.now());
-        let page = self.live.mailbox_queue().page(&key, 0, 50, usize::MAX);
+        let page = self.page(&key, 50);
         let waiting = page.map_or_else(Vec::new, |page| page.messages);
         let held: Vec<_> = waiting
             .into_iter()
@@ -424,11 +448,10 @@ impl World {
 
     fn acknowledge_parked(&mut self, number: u8) {
         let (key, at) = (messaging_key(number), self.now());
-        let parked = self.live.mailbox_queue().parked(&key).unwrap_or_default();
-        let messages: Vec<_> = parked.iter().map(|message| message.id).collect();
+        let messages: Vec<_> = self.parked(&key).iter().map(|parked| parked.id).collect();
         if !messages.is_empty() {
             assert!(self.ask_mailbox(key, &MailboxCommand::AcknowledgeParked { messages, at }));
-            assert_eq!(self.live.mailbox_queue().parked(&key), Some(Vec::new()));
+            assert_eq!(self.parked(&key), []);
         }
     }
 
