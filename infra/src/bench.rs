@@ -10,7 +10,8 @@
 //! - [`workload`]: the load; [`contest`]: interleaved rounds of it, and what they say.
 //! - [`recovery`]: a process is killed under load; [`erasure`]: keys are destroyed under load; [`reads`]: opening, scanning, following,
 //!   and what the tools do that go through all of it.
-//! - [`chain`]: the other half of the server, from the node to the log.
+//! - [`chain`]: the other half of the server, from the node to the log. [`messages`]: the server as its
+//!   clients see it.
 //! - [`log_bench`]: all of it in one run; [`report`]: tables for people, lines for programs.
 
 #![allow(
@@ -40,6 +41,7 @@ mod counting_storage;
 pub mod embedded;
 pub mod erasure;
 pub mod log_bench;
+pub mod messages;
 pub mod naive;
 pub mod over_grpc;
 pub mod reads;

@@ -64,6 +64,16 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone()).context("signals cannot be handled")?;
     let listeners = listen(&config)?;
+    serve_on(config, listeners, stop).await
+}
+
+/// Runs the server on listeners that are open already, until `stop`, or until its log has stopped
+/// for good.
+pub(crate) async fn serve_on(
+    config: Config,
+    listeners: Listeners,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
     let esplora_listener = config.esplora.listen.map(bind).transpose()?;
     let server = match Server::open(config, &stop).await {
         Ok(server) => server,

@@ -1,4 +1,4 @@
-//! What a run costs: processor time, and bytes on the disk.
+//! What a run costs: processor time, memory, and bytes on the disk.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -29,6 +29,15 @@ pub fn processor_seconds(process: u32) -> f64 {
         left.extend(children.remove(&id).unwrap_or_default());
     }
     total as f64 / TICKS_PER_SECOND
+}
+
+/// The memory of this process that is in use, from `/proc/self/statm` (proc(5)): its second number is
+/// in pages of 4 KiB.
+#[must_use]
+pub fn resident_bytes() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(f64::NAN) * 4096.0
 }
 
 struct Stat {

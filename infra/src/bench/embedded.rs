@@ -24,7 +24,18 @@ const BODY_BESIDE_PAYLOAD_BYTES: usize = 100;
 pub struct Embedded {
     name: String,
     segment_bytes: Option<u64>,
-    payloads: bool,
+    bodies: Bodies,
+}
+
+/// Where the bytes of an event go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bodies {
+    /// Into the event.
+    Within,
+    /// Beside the log, encrypted.
+    Beside,
+    /// The same, and each append erases those of the one before.
+    BesideAndErased,
 }
 
 impl Embedded {
@@ -34,7 +45,7 @@ impl Embedded {
         Self {
             name: "satpost".to_owned(),
             segment_bytes: None,
-            payloads: false,
+            bodies: Bodies::Within,
         }
     }
 
@@ -44,7 +55,7 @@ impl Embedded {
         Self {
             name: format!("satpost, {} MiB segments", segment_bytes >> 20),
             segment_bytes: Some(segment_bytes),
-            payloads: false,
+            bodies: Bodies::Within,
         }
     }
 
@@ -54,7 +65,17 @@ impl Embedded {
         Self {
             name: "satpost, payload and erasure".to_owned(),
             segment_bytes: None,
-            payloads: true,
+            bodies: Bodies::BesideAndErased,
+        }
+    }
+
+    /// The bytes lie beside the log, encrypted, as those of messages that wait.
+    #[must_use]
+    pub fn with_payloads_that_stay() -> Self {
+        Self {
+            name: "satpost log, payload".to_owned(),
+            segment_bytes: None,
+            bodies: Bodies::Beside,
         }
     }
 
@@ -86,7 +107,7 @@ impl Contender for Embedded {
         Ok(Box::new(RunningEmbedded {
             store: Arc::new(store),
             disk,
-            payloads: self.payloads,
+            bodies: self.bodies,
         }))
     }
 }
@@ -102,14 +123,14 @@ pub(super) async fn blocking<T: Send + 'static>(
 struct RunningEmbedded {
     store: Arc<EmbeddedEventStore>,
     disk: CountingStorage,
-    payloads: bool,
+    bodies: Bodies,
 }
 
 #[async_trait]
 impl Running for RunningEmbedded {
     async fn writer(&self) -> Result<Box<dyn Writer>, BenchError> {
         let store: Arc<dyn EventStore> = Arc::clone(&self.store) as _;
-        Ok(Box::new(StoreWriter::new(store, self.payloads)))
+        Ok(Box::new(StoreWriter::new(store, self.bodies)))
     }
 
     fn syncs(&self) -> Option<u64> {
@@ -125,16 +146,16 @@ impl Running for RunningEmbedded {
 pub(super) struct StoreWriter {
     store: Arc<dyn EventStore>,
     stream: Option<StreamId>,
-    payloads: bool,
+    bodies: Bodies,
     last_payload: Option<PayloadId>,
 }
 
 impl StoreWriter {
-    pub(super) fn new(store: Arc<dyn EventStore>, payloads: bool) -> Self {
+    pub(super) fn new(store: Arc<dyn EventStore>, bodies: Bodies) -> Self {
         Self {
             store,
             stream: None,
-            payloads,
+            bodies,
             last_payload: None,
         }
     }
@@ -179,11 +200,13 @@ impl Writer for StoreWriter {
         };
         let mut event = event(id, body);
         let mut erase = Vec::new();
-        if self.payloads {
+        if self.bodies != Bodies::Within {
             let body = std::mem::replace(&mut event.body, vec![0; BODY_BESIDE_PAYLOAD_BYTES]);
             let payload = PayloadId::new(id);
             event.payload = Some((payload, body.into()));
-            erase.extend(self.last_payload.replace(payload));
+            if self.bodies == Bodies::BesideAndErased {
+                erase.extend(self.last_payload.replace(payload));
+            }
         }
         let appended = self.store.append(&stream, expected, vec![event], erase);
         match appended.await {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::BenchError;
 use super::contender::{Contender, Running, Writer};
-use super::embedded::{StoreWriter, blocking};
+use super::embedded::{Bodies, StoreWriter, blocking};
 
 /// How it is called in tables.
 const NAME: &str = "satpost, adapter over gRPC to memory";
@@ -66,7 +66,7 @@ struct RunningOverGrpc {
 #[async_trait]
 impl Running for RunningOverGrpc {
     async fn writer(&self) -> Result<Box<dyn Writer>, BenchError> {
-        Ok(Box::new(StoreWriter::new(Arc::clone(&self.store), false)))
+        Ok(Box::new(StoreWriter::new(Arc::clone(&self.store), Bodies::Within)))
     }
 
     async fn stop(self: Box<Self>) -> Result<(), BenchError> {

@@ -18,7 +18,7 @@ use super::BenchError;
 use super::bench_folder::{self, BenchFolder};
 use super::contender::Writer as _;
 use super::contest::median;
-use super::embedded::{StoreWriter, blocking, event};
+use super::embedded::{Bodies, StoreWriter, blocking, event};
 use super::report::{Report, Steps};
 use super::workload::{Random, stream_name};
 
@@ -159,7 +159,7 @@ pub async fn load(folder: &Path) -> Result<(), BenchError> {
     let store = Arc::new(blocking(move || EmbeddedEventStore::open(&options)).await??);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..WRITERS {
-        let writer = StoreWriter::new(Arc::clone(&store) as _, false);
+        let writer = StoreWriter::new(Arc::clone(&store) as _, Bodies::Within);
         tasks.spawn(append_and_note(writer, number, Arc::clone(&notes)));
     }
     match tasks.join_next().await {

@@ -4,6 +4,7 @@
 //! `tests/peers/run` installs and builds what is needed, and starts this.
 
 mod postgres;
+mod postgres_queue;
 mod redis_streams;
 mod satpost_wire;
 mod server;
@@ -14,12 +15,13 @@ mod umadb;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use satpost_infra::bench::BenchError;
 use satpost_infra::bench::arguments::BenchArguments;
 use satpost_infra::bench::bench_folder::{self, BenchFolder};
 use satpost_infra::bench::contender::Contender;
 use satpost_infra::bench::contest::{self, Entry, Summary, case};
+use satpost_infra::bench::messages::{MessagesArguments, Others};
 use satpost_infra::bench::report::{Report, Steps};
 
 /// Appends 512-byte events with the exact revision expected, over loopback, one server at a time.
@@ -28,8 +30,10 @@ use satpost_infra::bench::report::{Report, Steps};
 /// it answers when the event is on the disk. With --prove-syncs that is checked first: one writer,
 /// watched by strace, must see at least one sync for every event.
 #[derive(Debug, Parser)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    others: Option<Load>,
     #[command(flatten)]
     bench: BenchArguments,
     /// Only these: satpost, redis, postgres, umadb.
@@ -52,6 +56,20 @@ struct Arguments {
     /// Where.
     #[arg(long, value_name = "PORT", hide = true)]
     serve_port: Option<u16>,
+}
+
+/// Another load than events.
+#[derive(Debug, Subcommand)]
+enum Load {
+    /// Signed messages over HTTP, beside the same on a table of PostgreSQL.
+    #[command(args_override_self = true)]
+    Messages {
+        #[command(flatten)]
+        bench: MessagesArguments,
+        /// The folder of the programs of PostgreSQL.
+        #[arg(long, value_name = "DIR", default_value = "/usr/lib/postgresql/15/bin")]
+        postgres: PathBuf,
+    },
 }
 
 impl Arguments {
@@ -79,8 +97,22 @@ fn main() -> anyhow::Result<()> {
         return runtime.block_on(satpost_wire::serve(folder, port));
     }
     let default = std::env::temp_dir().join(format!("satpost-peers-{}", std::process::id()));
-    let folder = arguments.bench.folder_or(default);
-    let report = bench_folder::work_in(&folder, async |folder| measure(&arguments, folder).await)?;
+    let report = match &arguments.others {
+        None => {
+            let folder = arguments.bench.folder_or(default);
+            bench_folder::work_in(&folder, async |folder| measure(&arguments, folder).await)?
+        }
+        Some(Load::Messages { bench, postgres }) => {
+            let postgres = || postgres::Postgres::new(postgres);
+            let send = postgres_queue::SendToPostgres(postgres());
+            let cycle = postgres_queue::CycleOnPostgres(postgres());
+            let others = Others {
+                send: vec![&send],
+                cycle: vec![&cycle],
+            };
+            bench.run_beside(&others, default)?
+        }
+    };
     let mut out = std::io::stdout().lock();
     report.write(&mut out)?;
     Ok(out.flush()?)

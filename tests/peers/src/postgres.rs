@@ -73,26 +73,9 @@ impl Postgres {
         }
         command
     }
-}
 
-/// The user `postgres`, when this program runs as root.
-fn owner() -> Option<(u32, u32)> {
-    if fs::metadata("/proc/self").ok()?.uid() != 0 {
-        return None;
-    }
-    let users = fs::read_to_string("/etc/passwd").ok()?;
-    let line = users.lines().find(|line| line.starts_with("postgres:"))?;
-    let mut fields = line.split(':').skip(2);
-    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-}
-
-#[async_trait]
-impl Contender for Postgres {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    async fn start(&self, folder: &Path) -> Result<Box<dyn Running>, BenchError> {
+    /// Starts it with new data in `folder` that has these tables.
+    pub(crate) async fn serve(&self, folder: &Path, tables: &str) -> Result<Server, BenchError> {
         let (owner, data) = (owner(), folder.join("data"));
         fs::create_dir(&data).map_err(BenchError::io("make", &data))?;
         if let Some((user, group)) = owner {
@@ -121,13 +104,35 @@ impl Contender for Postgres {
         }
         let server = Server::start(NAME, command, port, folder).await?;
         let client = connect_when_ready(port).await?;
-        client.batch_execute(TABLE).await.map_err(failed)?;
-        Ok(Box::new(RunningPostgres(server)))
+        client.batch_execute(tables).await.map_err(failed)?;
+        Ok(server)
+    }
+}
+
+/// The user `postgres`, when this program runs as root.
+fn owner() -> Option<(u32, u32)> {
+    if fs::metadata("/proc/self").ok()?.uid() != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let line = users.lines().find(|line| line.starts_with("postgres:"))?;
+    let mut fields = line.split(':').skip(2);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+#[async_trait]
+impl Contender for Postgres {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn start(&self, folder: &Path) -> Result<Box<dyn Running>, BenchError> {
+        Ok(Box::new(RunningPostgres(self.serve(folder, TABLE).await?)))
     }
 }
 
 /// What went wrong stands in the cause, not in the error itself.
-fn failed(error: tokio_postgres::Error) -> BenchError {
+pub(crate) fn failed(error: tokio_postgres::Error) -> BenchError {
     let cause = error.as_db_error().map(ToString::to_string);
     BenchError::of(NAME)(cause.unwrap_or_else(|| error.to_string()))
 }
@@ -148,7 +153,7 @@ async fn connect_when_ready(port: u16) -> Result<Client, BenchError> {
     }
 }
 
-async fn connect(port: u16) -> Result<Client, tokio_postgres::Error> {
+pub(crate) async fn connect(port: u16) -> Result<Client, tokio_postgres::Error> {
     let target = format!("host=127.0.0.1 port={port} user=bench dbname=postgres");
     let (client, connection) = tokio_postgres::connect(&target, NoTls).await?;
     // Ends with the client; a failure shows in the next call of the client.

@@ -19,6 +19,7 @@ use satpost_projections::watched_scripts::WatchedScripts;
 use super::quantile;
 use super::synthetic::{Numbers, block, script};
 use crate::bench::BenchError;
+use crate::bench::cost::resident_bytes;
 use crate::bench::report::Report;
 use crate::bitcoind::block_search;
 use crate::bitcoind::rpc::RawBlock;
@@ -167,12 +168,4 @@ fn watched_event(number: u64) -> Envelope {
         }
         .into(),
     }
-}
-
-/// The memory of this process that is in use, from `/proc/self/statm` (proc(5)): its second number is
-/// in pages of 4 KiB.
-fn resident_bytes() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(f64::NAN) * 4096.0
 }
