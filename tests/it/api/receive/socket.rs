@@ -53,8 +53,8 @@ async fn tells_messages_and_takes_acknowledgements_in_either_form() {
         };
         assert_eq!(answered, id);
         let seen = bob.query("/v1/messages");
-        let seen = seen.header("satpost-min-position", position).send(&server);
-        let page: FetchMessagesResponse = seen.await.expect(200);
+        let seen = seen.header("satpost-min-position", position);
+        let page: FetchMessagesResponse = seen.send(&server).await.expect(200);
         assert!(page.messages.is_empty());
         assert_eq!(page.head, told.head, "the next one begins here");
         until_metric(
@@ -171,8 +171,8 @@ async fn parks_and_lets_go_of_parked_messages() {
     };
     assert_eq!(id, park);
     let aside = bob.query("/v1/messages?parked=true");
-    let aside = aside.header("satpost-min-position", position).send(&server);
-    let aside: FetchMessagesResponse = aside.await.expect(200);
+    let aside = aside.header("satpost-min-position", position);
+    let aside: FetchMessagesResponse = aside.send(&server).await.expect(200);
     assert_eq!(aside.messages[0].id, first.id);
     let parked = vec![first.id];
     client
