@@ -60,25 +60,8 @@ impl Line {
 
     /// The last acknowledged message, whoever acknowledged it and how; nothing when the mailbox is
     /// closed and holds nothing.
-<<<<<<< ours
     pub(super) fn acknowledged(&self) -> Option<u64> {
-        Some(self.end()?.head_seq())
-    }
-
-    /// Nothing stands behind the last possible message, so only the head is in it.
-    fn end(&self) -> Option<Places> {
-||||||| base
-    pub(super) fn acknowledged(&self) -> Option<QueueHead> {
-=======
-    pub(super) fn acknowledged(&self) -> Option<u64> {
->>>>>>> theirs
         let queues = self.state.read_model.mailbox_queue();
-<<<<<<< ours
-        queues.page(&self.mailbox, u64::MAX, 0, 0)
-||||||| base
-        // Nothing stands behind the last possible message.
-        Some(queues.page(&self.mailbox, u64::MAX, 0, 0)?.head)
-=======
         queues.acknowledged(&self.mailbox)
     }
 
@@ -94,31 +77,11 @@ impl Line {
         };
         let head = queue_page::complete(&self.state, places).await?.head;
         Ok(Some(signed_head(&self.state, &self.mailbox, head)))
->>>>>>> theirs
     }
 
-<<<<<<< ours
-    /// The server's word on the last acknowledged message; nothing when the mailbox is closed and
-    /// holds nothing.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub(super) async fn begin(&self) -> Result<Option<SignedHead>, ApiError> {
-        let Some(end) = self.end() else {
-            return Ok(None);
-        };
-        let head = queue_page::complete(&self.state, end).await?.head;
-        Ok(Some(signed_head(&self.state, &self.mailbox, head)))
-||||||| base
-    /// The server's word on the last acknowledged message.
-    pub(super) fn begin(&self) -> Option<SignedHead> {
-        let head = self.acknowledged()?;
-        Some(signed_head(&self.state, &self.mailbox, head))
-=======
     fn places(&self, after: u64, max: usize) -> Option<Places> {
         let queues = self.state.read_model.mailbox_queue();
         queues.page(&self.mailbox, after, max, LIVE_BYTES_PER_LOOK_MAX)
->>>>>>> theirs
     }
 
     /// Takes up to `max` messages that follow, with their bodies. With a `max` of 0 it only finds out
@@ -131,55 +94,20 @@ impl Line {
             // A phone that listens gets what it was woken for. Said before looking: what happens
             // after that is a reason to wake it again.
             note_fetch(&self.state, &self.mailbox);
-<<<<<<< ours
-            let next = self.state.read_model.mailbox_queue().page(
-                &self.mailbox,
-                self.told.seq,
-                max,
-                LIVE_BYTES_PER_LOOK_MAX,
-            );
-            let Some(next) = next else {
-||||||| base
-            let page = self.state.read_model.mailbox_queue().page(
-                &self.mailbox,
-                self.told.seq,
-                max,
-                LIVE_BYTES_PER_LOOK_MAX,
-            );
-            let Some(page) = page else {
-=======
             let Some(places) = self.places(self.told.seq, max) else {
->>>>>>> theirs
                 return Ok(Look::Closed);
             };
-<<<<<<< ours
-            if next.places.is_empty() && self.told_empty || !next.places.is_empty() && max == 0 {
-                return Ok(Look::Nothing);
-            }
-            let page = queue_page::complete(&self.state, next).await?;
-            if page.messages.is_empty() {
-||||||| base
-            if page.messages.is_empty() {
-=======
             if places.places.is_empty() {
                 if std::mem::replace(&mut self.told_empty, true) {
                     return Ok(Look::Nothing);
                 }
                 let page = queue_page::complete(&self.state, places).await?;
->>>>>>> theirs
                 return Ok(self.nothing_waits(page.head));
             }
-<<<<<<< ours
-||||||| base
-            if max == 0 {
-                return Ok(Look::Nothing);
-            }
-=======
             if max == 0 {
                 return Ok(Look::Nothing);
             }
             let page = queue_page::complete(&self.state, places).await?;
->>>>>>> theirs
             if let Some(messages) = deliveries(&self.state, &page.messages).await? {
                 let heads = page.messages.iter().map(|message| QueueHead {
                     seq: message.seq,
@@ -203,17 +131,7 @@ impl Line {
         ))
     }
 
-<<<<<<< ours
-    fn nothing_waits(&mut self, acknowledged: QueueHead) -> Look {
-        self.told_empty = true;
-||||||| base
-    fn nothing_waits(&mut self, acknowledged: QueueHead) -> Look {
-        if std::mem::replace(&mut self.told_empty, true) {
-            return Look::Nothing;
-        }
-=======
     fn nothing_waits(&self, acknowledged: QueueHead) -> Look {
->>>>>>> theirs
         let end = if self.told.seq > acknowledged.seq {
             self.told
         } else {

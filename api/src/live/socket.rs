@@ -108,23 +108,8 @@ impl Socket {
         messages: &mut actix_ws::AggregatedMessageStream,
     ) -> Result<std::convert::Infallible, Ending> {
         let state = self.line.state.clone();
-<<<<<<< ours
-        let head = match self.line.begin().await {
-            Ok(Some(head)) => head,
-            Ok(None) => return Err(Ending::Closing(ClosingReason::NotRegistered)),
-            Err(error) => {
-                error.log("a message socket ends");
-                return Err(Ending::Closing(ClosingReason::Failed));
-            }
-        };
-||||||| base
-        let Some(head) = self.line.begin() else {
-            return Err(Ending::Closing(ClosingReason::NotRegistered));
-        };
-=======
         let head = self.line.begin().await.map_err(|error| failed(&error))?;
         let head = head.ok_or(Ending::Closing(ClosingReason::NotRegistered))?;
->>>>>>> theirs
         let credit_max = SOCKET_CREDIT_MAX as u64;
         self.tell(&ServerFrame::Hello { head, credit_max }).await?;
         let ping: Duration = state.config.live.socket_ping;

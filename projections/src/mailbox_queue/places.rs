@@ -86,12 +86,6 @@ pub struct QueuePage {
 }
 
 impl Places {
-    /// The seq of the head that [`Self::complete`] gives.
-    #[must_use]
-    pub const fn head_seq(&self) -> u64 {
-        self.head.seq
-    }
-
     /// The revisions in the stream of the mailbox that [`Self::complete`] needs, ascending.
     #[must_use]
     pub fn revisions(&self) -> Vec<Revision> {

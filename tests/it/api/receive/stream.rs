@@ -1,11 +1,18 @@
 //! The stream of events.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
+use satpost_api_types::live::{CLOSE_NOT_REGISTERED, JSON_PROTOCOL};
 use satpost_api_types::messages::{AcknowledgeMessagesRequest, ParkMessages, ParkedMessage};
 use satpost_api_types::problem::ProblemCode as Code;
+use satpost_commands::{CommandContext, Handler};
+use satpost_domain::mailbox::{Mailbox, MailboxCommand};
+use satpost_domain::{CommandId, MessagingKey, RequestDigest, StreamId};
+use satpost_infra::event_log::StoredEventLog;
+use satpost_infra::system::SystemIds;
 use satpost_tests::http_server::{HttpServer, ServerOptions};
 use satpost_tests::signed_request::Request;
 use tokio::io::AsyncWriteExt as _;
@@ -13,6 +20,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use super::reader::{Reader, STREAM};
+use super::web_socket::Client;
 use super::{MOMENT, PATIENCE, expect, pair, send, until_metric, until_open, verify};
 use crate::api::wallet::{Wallet, then};
 
@@ -148,16 +156,33 @@ async fn is_for_the_owner_of_a_mailbox_only() {
     server.stop().await;
 }
 
+/// Closes the mailbox of a wallet, as the process that retires clients does.
+async fn close_mailbox(wallet: &Wallet, server: &HttpServer) {
+    let log = Arc::new(StoredEventLog::new(Arc::new(server.store.clone())));
+    let handler = Handler::new(log, server.clock.clone(), Arc::new(SystemIds::new()));
+    let stream = StreamId::mailbox(MessagingKey::new(wallet.messaging.bytes()).unwrap());
+    let context = CommandContext {
+        command_id: CommandId::new([9; 16]),
+        request_digest: RequestDigest::new([9; 16]),
+    };
+    let close = MailboxCommand::Close { at: server.now() };
+    let closed = handler.handle::<Mailbox>(&stream, context, &close, None);
+    closed.await.unwrap();
+}
+
 #[tokio::test]
-async fn ends_at_once_when_the_client_is_retired() {
+async fn ends_at_once_when_the_mailbox_is_closed() {
     let server = HttpServer::start().await;
-    let (_, bob) = pair(&server).await;
+    let (alice, bob) = pair(&server).await;
     let reader = Reader::open(&bob, &server).await;
-    let retire = Request::command(Method::DELETE, "/v1/clients/self", &bob.identity);
-    assert!(retire.send(&server).await.status.is_success());
+    let mut client = Client::open(&alice, JSON_PROTOCOL, &server).await;
+    close_mailbox(&bob, &server).await;
+    close_mailbox(&alice, &server).await;
     let (names, last) = reader.rest().await;
-    assert_eq!(names, ["empty", "closing"]);
+    assert_eq!(names.last().map(String::as_str), Some("closing"));
     assert_eq!(last["reason"], "not-registered");
+    let (_, code) = client.rest().await;
+    assert_eq!(code, Some(CLOSE_NOT_REGISTERED));
     server.stop().await;
 }
 
