@@ -101,8 +101,9 @@ async fn what_a_taken_back_block_had_spent_of_a_forgotten_one_is_found_again() {
         &elsewhere,
         1_000,
     );
-    let block = node.generate_block_with(&[spending]);
     let server = Server::follow(&node).await;
+    let block = node.generate_block_with(&[spending]);
+    server.until_it_agrees_with(&node).await;
     server.watch_since(&address, BIRTH).await;
     until_known(&server, &address).await;
     assert_eq!(balance(&server, &address), Balance::default());
