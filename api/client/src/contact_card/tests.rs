@@ -13,13 +13,21 @@ fn secret() -> MessagingSecret {
 }
 
 fn card() -> ContactCard {
-    ContactCard::sign(
-        &secret(),
-        "Alice",
-        Some(ADDRESS),
-        Some("https://post.example"),
-    )
-    .unwrap()
+    let fields = CardFields {
+        name: "Alice",
+        payment_address: Some(ADDRESS),
+        server: Some("https://post.example"),
+        token: TokenSecret::from_field([7; 32]).as_ref(),
+    };
+    ContactCard::sign(&secret(), fields).unwrap()
+}
+
+/// A card with a name only.
+fn named(name: &str) -> CardFields<'_> {
+    CardFields {
+        name,
+        ..CardFields::default()
+    }
 }
 
 #[test]
@@ -28,7 +36,8 @@ fn the_text_form_reads_back_in_either_case() {
     assert_eq!(text.parse(), Ok(card()));
     assert_eq!(text.to_uppercase().parse(), Ok(card()));
     assert_eq!(format!("  {text}\n").parse(), Ok(card()));
-    let bare = ContactCard::sign(&secret(), "Bob", None, None).unwrap();
+    let bare = ContactCard::sign(&secret(), named("Bob")).unwrap();
+    assert_eq!(bare.token(), None);
     assert_eq!(bare.to_string().parse(), Ok(bare));
 }
 
@@ -74,14 +83,16 @@ proptest! {
 
 #[test]
 fn fields_out_of_bounds_are_refused_by_name() {
-    let field = |name: &str, address: Option<&str>, server: Option<&str>| match ContactCard::sign(
-        &secret(),
-        name,
-        address,
-        server,
-    ) {
-        Err(CardError::Field { field }) => field,
-        other => panic!("expected a refused field, got {other:?}"),
+    let field = |name: &str, payment_address: Option<&str>, server: Option<&str>| {
+        let fields = CardFields {
+            payment_address,
+            server,
+            ..named(name)
+        };
+        match ContactCard::sign(&secret(), fields) {
+            Err(CardError::Field { field }) => field,
+            other => panic!("expected a refused field, got {other:?}"),
+        }
     };
     assert_eq!(field("", None, None), "name");
     assert_eq!(field(&"x".repeat(65), None, None), "name");
@@ -103,6 +114,25 @@ fn a_signed_card_with_a_bad_field_is_refused() {
         card.to_string().parse::<ContactCard>(),
         Err(CardError::Field { field: "name" })
     );
+}
+
+#[test]
+fn a_token_has_32_bytes_that_say_something() {
+    let parse = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut fields = card().fields();
+        change(&mut fields);
+        let signature = secret().sign(&[SIGNATURE_CONTEXT, &fields].concat());
+        let bytes = [fields, signature.to_vec()].concat();
+        let text = format!("{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_lowercase());
+        text.parse::<ContactCard>()
+    };
+    let length = card().fields().len() - 33;
+    let refused = Err(CardError::Field {
+        field: "delivery token",
+    });
+    assert_eq!(parse(&|fields| fields[length] = 31), refused);
+    assert_eq!(parse(&|fields| fields[length + 1..].fill(0)), refused);
+    assert_eq!(parse(&|_| ()), Ok(card()));
 }
 
 /// Cards are printed and kept for years.
