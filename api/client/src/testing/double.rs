@@ -340,6 +340,14 @@ impl World {
         Ok(serde_json::to_value(answer).unwrap())
     }
 
+    /// Forgets everything a mailbox ever held, as a server that was set back to an old backup.
+    pub(crate) fn set_back(&mut self, mailbox: &str) {
+        let start = chain_start(&mailbox.parse().unwrap()).to_string();
+        self.heads.insert(mailbox.to_owned(), (0, start));
+        self.mailboxes.insert(mailbox.to_owned(), Vec::new());
+        self.acknowledged.remove(mailbox);
+    }
+
     fn fetch(&self, mailbox: &str, request: &Request) -> Result<Value, ProblemCode> {
         let key: MessagingKey = mailbox.parse().unwrap();
         let all = self
