@@ -162,7 +162,7 @@ impl Wallet {
         self.commit(draft)?;
         match self.revoke_tokens().await {
             Ok(()) => Ok((contact, true)),
-            Err(WalletError::Call(_)) => Ok((contact, false)),
+            Err(WalletError::Call(_) | WalletError::NotRegistered) => Ok((contact, false)),
             Err(error) => Err(error),
         }
     }
