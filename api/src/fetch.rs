@@ -85,6 +85,7 @@ pub(crate) async fn fetch(
                 messages,
                 more: page.more,
                 head: signed_head(state, &mailbox, page.head),
+                full_since: full_since(state, &mailbox),
             }));
         }
         // Another device acknowledged, or a message expired: the log knows, the page does not yet.
@@ -93,6 +94,11 @@ pub(crate) async fn fetch(
     Err(ApiError::internal(
         "the body of a waiting message is not there",
     ))
+}
+
+fn full_since(state: &State, mailbox: &MessagingKey) -> Option<u64> {
+    let summary = state.read_model.mailbox_queue().summary(mailbox)?;
+    summary.full_since.map(satpost_domain::Timestamp::as_millis)
 }
 
 /// The next page; nothing when `wait` was given and ran out.

@@ -27,6 +27,7 @@ pub mod ports;
 pub mod price_query;
 mod problem;
 mod rate_limit;
+mod receipts;
 mod respond;
 pub mod routes;
 pub mod server;

@@ -29,6 +29,9 @@ pub(crate) use render::{log_level, problem_in_batch, render, status};
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(2);
 /// The same when the disk or a mailbox is full: somebody has to be woken first.
 const RETRY_AFTER_FULL: Duration = Duration::from_secs(60);
+/// The same when a mailbox is full: its owner has to fetch. It is the same for every mailbox and at any
+/// time, because a sender must not learn when a phone comes and goes.
+const RETRY_AFTER_QUEUE_FULL: Duration = Duration::from_secs(300);
 
 /// Why a request is not answered with success.
 #[derive(Debug, Clone)]
@@ -277,6 +280,10 @@ impl From<MailboxError> for ApiError {
             }
         };
         let problem = Self::new(code).with_detail(error);
+        let problem = match error {
+            MailboxError::Full => problem.with_retry_after(RETRY_AFTER_QUEUE_FULL),
+            _ => problem,
+        };
         match limit {
             Some(limit) => problem.with_limit(limit),
             None => problem,

@@ -5,7 +5,7 @@ mod tests;
 
 use satpost_domain::ids::ChainHash;
 use satpost_domain::mailbox::{Mailbox, MailboxCommand, MailboxError, MailboxEvent};
-use satpost_domain::{MessageId, MessagingKey, Position, StreamId};
+use satpost_domain::{MessageId, MessagingKey, Position, StreamId, Timestamp};
 
 use crate::error::CommandError;
 use crate::handler::{CommandContext, Handler};
@@ -29,6 +29,9 @@ pub enum Acknowledgement {
 pub struct AcknowledgedMessages {
     /// How many bodies were forgotten; 0 when they were forgotten before by another command.
     pub deleted: u64,
+    /// When they were. Nothing when this acknowledgement is behind another one, or names nothing: its
+    /// chain was compared with none then, so there is nothing that the server could vouch for.
+    pub at: Option<Timestamp>,
     /// A reader at this position sees it.
     pub position: Position,
 }
@@ -44,6 +47,10 @@ pub async fn acknowledge_messages(
     acknowledgement: Acknowledgement,
 ) -> Result<AcknowledgedMessages, CommandError<MailboxError>> {
     let at = handler.now();
+    let through = match acknowledgement {
+        Acknowledgement::Through { seq, .. } => Some(seq),
+        Acknowledgement::Parked(_) => None,
+    };
     let command = match acknowledgement {
         Acknowledgement::Through { seq, chain } => MailboxCommand::Acknowledge {
             through: seq,
@@ -56,10 +63,29 @@ pub async fn acknowledge_messages(
     let outcome = handler
         .handle::<Mailbox>(&stream, context, &command, None)
         .await?;
+    let at = match (outcome.events.first(), through) {
+        (Some(event), _) => acknowledged_at(event),
+        (None, Some(through)) => {
+            let state = handler.last_state::<Mailbox>(&stream).await?;
+            state.acknowledged_at(through)
+        }
+        (None, None) => None,
+    };
     Ok(AcknowledgedMessages {
         deleted: outcome.events.iter().map(deleted).sum(),
+        at,
         position: outcome.position,
     })
+}
+
+/// Nothing for what is no acknowledgement: only a command that was none gives that, and then the id
+/// was used for it.
+fn acknowledged_at(event: &MailboxEvent) -> Option<Timestamp> {
+    match event {
+        MailboxEvent::MessagesAcknowledged { at, .. }
+        | MailboxEvent::ParkedMessagesAcknowledged { at, .. } => Some(*at),
+        _ => None,
+    }
 }
 
 fn deleted(event: &MailboxEvent) -> u64 {

@@ -6,7 +6,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use satpost_domain::hash::{sha256, tagged_16};
+use satpost_domain::hash::sha256;
 use satpost_domain::ids::Digest;
 use satpost_domain::limits::MAILBOX_HOPS_MAX;
 use satpost_domain::mailbox::{Introduction, Mailbox, MailboxCommand, MailboxError, MailboxEvent};
@@ -134,9 +134,9 @@ async fn note_full(
     context: CommandContext,
     mailbox: MessagingKey,
 ) -> Result<(), CommandError<MailboxError>> {
-    let id = tagged_16("satpost/note-full/1", &[context.command_id.as_bytes()]);
+    // Never the same one: the same message may be refused again when the mailbox is full once more.
     let context = CommandContext {
-        command_id: CommandId::new(id),
+        command_id: CommandId::new(*handler.ids().message_id().as_bytes()),
         ..context
     };
     let command = MailboxCommand::NoteFull { at: handler.now() };

@@ -4,20 +4,21 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use satpost_api_types::messages::{
-    AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, FetchMessagesResponse, ParkedMessage,
-    QueueResponse,
+    AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, DeletionScope, FetchMessagesResponse,
+    ParkedMessage, QueueResponse, WipeQueueResponse,
 };
 use satpost_api_types::problem::ProblemCode;
 use satpost_commands::acknowledge_messages::{self as acknowledge, Acknowledgement};
 use satpost_commands::{park_messages as park, wipe_queue as wipe};
 use satpost_domain::limits::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX};
 use satpost_domain::mailbox::ParkReason;
-use satpost_domain::{MessageId, MessagingKey, Position, Timestamp};
+use satpost_domain::{MessageId, MessagingKey, Timestamp};
 
 use crate::extract::{Command, Json, OwnMailbox, Query, State};
 use crate::fetch::{self, FetchMessagesParameters, Fetched};
 use crate::problem::ApiError;
-use crate::respond::{done, done_without_content, found};
+use crate::receipts;
+use crate::respond::{done, found};
 use crate::routes::mailboxes;
 
 /// Fetches the messages that wait, in order.
@@ -67,7 +68,8 @@ fn note_fetch(state: &State, mailbox: &MessagingKey) {
 /// Says what became of messages: stored, set aside, or done with.
 ///
 /// Signed by the messaging key. Stored messages are forgotten by the server: acknowledge only what
-/// the app has on its own disk. A repeat is harmless.
+/// the app has on its own disk. A repeat is harmless. The answer has a receipt: what was let go, and
+/// when, signed by the server.
 #[utoipa::path(
     post, path = "/v1/messages/ack", tag = "messages", security(("signature" = [])),
     request_body = AcknowledgeMessagesRequest,
@@ -79,11 +81,12 @@ pub(crate) async fn acknowledge_messages(
 ) -> Result<HttpResponse, ApiError> {
     let (handler, context) = (&state.handler, command.context);
     let mailbox = command.subject.0;
+    let scope = DeletionScope::of(&command.body.0);
     let acknowledgement = match command.body.0 {
         AcknowledgeMessagesRequest::Park(body) => {
             let messages = body.park.iter().map(parked).collect::<Result<_, _>>()?;
             let position = park::park_messages(handler, context, mailbox, messages).await?;
-            return Ok(acknowledged(0, position));
+            return Ok(done(StatusCode::OK, position).json(AcknowledgeMessagesResponse::default()));
         }
         AcknowledgeMessagesRequest::Through(body) => Acknowledgement::Through {
             seq: body.through,
@@ -94,13 +97,11 @@ pub(crate) async fn acknowledge_messages(
             Acknowledgement::Parked(ids.collect::<Result<_, _>>()?)
         }
     };
-    let done =
+    let ended =
         acknowledge::acknowledge_messages(handler, context, mailbox, acknowledgement).await?;
-    Ok(acknowledged(done.deleted, done.position))
-}
-
-fn acknowledged(deleted: u64, position: Position) -> HttpResponse {
-    done(StatusCode::OK, position).json(AcknowledgeMessagesResponse { deleted })
+    let signer = state.receipt_signer.as_ref();
+    let answer = receipts::acknowledged(signer, &mailbox, scope.as_ref(), ended.deleted, ended.at);
+    Ok(done(StatusCode::OK, ended.position).json(answer))
 }
 
 fn message_id(text: &str) -> Result<MessageId, ApiError> {
@@ -150,15 +151,18 @@ pub(crate) async fn get_queue(
 
 /// Lets go of every message in the queue; tombstones stay.
 ///
-/// Signed by the messaging key.
+/// Signed by the messaging key. The answer has a receipt: how many were let go, and when, signed by
+/// the server.
 #[utoipa::path(
     delete, path = "/v1/queue", tag = "messages", security(("signature" = [])),
-    responses((status = 204, description = "No message has a body any more"))
+    responses((status = 200, description = "No message has a body any more", body = WipeQueueResponse))
 )]
 pub(crate) async fn wipe_queue(
     state: State,
     command: Command<OwnMailbox>,
 ) -> Result<HttpResponse, ApiError> {
-    let position = wipe::wipe_queue(&state.handler, command.context, command.subject.0).await?;
-    Ok(done_without_content(position))
+    let mailbox = command.subject.0;
+    let wiped = wipe::wipe_queue(&state.handler, command.context, mailbox).await?;
+    let answer = receipts::wiped(state.receipt_signer.as_ref(), &mailbox, &wiped);
+    Ok(done(StatusCode::OK, wiped.position).json(answer))
 }

@@ -4,7 +4,10 @@
 //! signed with the sender's identity key or not at all; so does `POST /v1/messages:batch` (see
 //! [`crate::batch`]). Everything else here is signed with the messaging key of the queue.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 use utoipa::ToSchema;
 
 use crate::mailboxes::StrangerPolicy;
@@ -35,6 +38,9 @@ pub struct FetchMessagesResponse {
     pub cursor: u64,
     /// The end of what this answer delivers, signed.
     pub head: SignedHead,
+    /// Since when messages of contacts find no room; absent while there is some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_since: Option<u64>,
 }
 
 /// A message, or what is left of one.
@@ -136,10 +142,20 @@ pub struct AcknowledgeParked {
 }
 
 /// What an acknowledgement did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AcknowledgeMessagesResponse {
-    /// How many bodies were forgotten; 0 for a repeat.
+    /// How many bodies were forgotten by this command; a repeat with its idempotency key says the
+    /// same, another acknowledgement of the same messages says 0.
     pub deleted: u64,
+    /// When they were let go; there with the receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+    /// The server's Ed25519 signature (128 hexadecimal characters) over [`deletion_receipt_bytes`].
+    /// Absent for `park`, and for an acknowledgement behind the last one: the server does not keep
+    /// the chain there, so it cannot sign it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9a-f]{128}$")]
+    pub receipt: Option<String>,
 }
 
 /// `GET /v1/queue`: what a recipient may know about its own queue.
@@ -193,4 +209,155 @@ pub fn head_bytes(queue: &[u8; 32], seq: u64, chain: &[u8; 32]) -> Vec<u8> {
     bytes.extend_from_slice(&seq.to_be_bytes());
     bytes.extend_from_slice(chain);
     bytes
+}
+
+// Receipts of deletion.
+
+/// `DELETE /v1/queue`: no message has a body any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WipeQueueResponse {
+    /// How many bodies were forgotten.
+    pub deleted: u64,
+    /// When they were let go.
+    pub at: u64,
+    /// The server's Ed25519 signature (128 hexadecimal characters) over [`deletion_receipt_bytes`].
+    #[schema(pattern = "^[0-9a-f]{128}$")]
+    pub receipt: String,
+}
+
+/// Which messages a receipt says are let go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeletionScope {
+    /// Every message of the line up to one, parked ones excepted.
+    Through {
+        /// The last of them.
+        through: u64,
+        /// The chain after it.
+        chain: [u8; 32],
+    },
+    /// These parked messages, by id.
+    Parked(BTreeSet<[u8; 16]>),
+    /// Every message of the queue.
+    Everything,
+}
+
+impl DeletionScope {
+    /// What `request` lets go; nothing when it parks, or names what is no chain or no id.
+    #[must_use]
+    pub fn of(request: &AcknowledgeMessagesRequest) -> Option<Self> {
+        match request {
+            AcknowledgeMessagesRequest::Through(body) => Some(Self::Through {
+                through: body.through,
+                chain: hex_bytes(&body.chain)?,
+            }),
+            AcknowledgeMessagesRequest::Parked(body) => {
+                let ids = body.parked.iter().map(|id| hex_bytes(id));
+                ids.collect::<Option<_>>().map(Self::Parked)
+            }
+            AcknowledgeMessagesRequest::Park(_) => None,
+        }
+    }
+}
+
+/// What a receipt of deletion signs:
+/// `"satpost/deletion-receipt/1\0" ‖ queue (32) ‖ scope ‖ deleted (8) ‖ at (8)`, where the scope is
+/// `1 ‖ through (8) ‖ chain (32)`, or `2 ‖ SHA-256 of the ids (16 each), ascending and each once`, or
+/// `3`. Numbers are big endian.
+#[must_use]
+pub fn deletion_receipt_bytes(
+    queue: &[u8; 32],
+    scope: &DeletionScope,
+    deleted: u64,
+    at: u64,
+) -> Vec<u8> {
+    let mut bytes = b"satpost/deletion-receipt/1\0".to_vec();
+    bytes.extend_from_slice(queue);
+    match scope {
+        DeletionScope::Through { through, chain } => {
+            bytes.push(1);
+            bytes.extend_from_slice(&through.to_be_bytes());
+            bytes.extend_from_slice(chain);
+        }
+        DeletionScope::Parked(ids) => {
+            let ids: Vec<u8> = ids.iter().flatten().copied().collect();
+            bytes.push(2);
+            bytes.extend_from_slice(&sha2::Sha256::digest(&ids));
+        }
+        DeletionScope::Everything => bytes.push(3),
+    }
+    bytes.extend_from_slice(&deleted.to_be_bytes());
+    bytes.extend_from_slice(&at.to_be_bytes());
+    bytes
+}
+
+/// The bytes of a text of two lower-case hexadecimal characters each.
+fn hex_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let nibble = |character: u8| match character {
+        b'0'..=b'9' => Some(character - b'0'),
+        b'a'..=b'f' => Some(character - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = (nibble(pair[0])? << 4) | nibble(pair[1])?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope_of(json: &str) -> Option<DeletionScope> {
+        DeletionScope::of(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn a_request_says_what_its_receipt_is_about() {
+        let chain = "ab".repeat(32);
+        let through = scope_of(&format!(r#"{{"through":7,"chain":"{chain}"}}"#));
+        let chain = [0xab; 32];
+        assert_eq!(through, Some(DeletionScope::Through { through: 7, chain }));
+        let (first, second) = ("01".repeat(16), "ff".repeat(16));
+        let parked = format!(r#"{{"parked":["{second}","{first}","{second}"]}}"#);
+        let ids = BTreeSet::from([[1; 16], [0xff; 16]]);
+        assert_eq!(scope_of(&parked), Some(DeletionScope::Parked(ids)));
+        assert_eq!(scope_of(r#"{"park":[]}"#), None);
+        assert_eq!(scope_of(r#"{"parked":["0g"]}"#), None);
+        assert_eq!(scope_of(r#"{"through":1,"chain":"AB"}"#), None);
+    }
+
+    #[test]
+    fn no_two_receipts_of_deletion_sign_the_same() {
+        let through = |through, chain: u8| DeletionScope::Through {
+            through,
+            chain: [chain; 32],
+        };
+        let parked = |ids: &[u8]| DeletionScope::Parked(ids.iter().map(|id| [*id; 16]).collect());
+        let scopes = [
+            through(1, 1),
+            through(1, 2),
+            through(2, 1),
+            parked(&[]),
+            parked(&[1]),
+            parked(&[1, 2]),
+            DeletionScope::Everything,
+        ];
+        let mut signed = BTreeSet::new();
+        for scope in &scopes {
+            for (queue, deleted, at) in [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)] {
+                signed.insert(deletion_receipt_bytes(&[queue; 32], scope, deleted, at));
+            }
+        }
+        assert_eq!(signed.len(), 4 * scopes.len());
+        let bytes = deletion_receipt_bytes(&[9; 32], &DeletionScope::Everything, 0x0102, 0x03);
+        let mut expected = b"satpost/deletion-receipt/1\0".to_vec();
+        expected.extend([9; 32]);
+        expected.push(3);
+        expected.extend([0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(bytes, expected);
+    }
 }

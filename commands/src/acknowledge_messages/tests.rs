@@ -59,3 +59,33 @@ async fn counts_the_bodies_that_were_forgotten() {
     let server = server.restart();
     assert_eq!(acknowledge(&server, 5, through).await, 2);
 }
+
+#[tokio::test]
+async fn tells_when_the_bodies_were_forgotten() {
+    let (server, _, chain) = holding_three().await;
+    let tell = async |server: &TestServer, number, what: &Acknowledgement| {
+        acknowledge_messages(&server.handler, context(number), KEY, what.clone())
+            .await
+            .unwrap()
+    };
+    let nothing = Acknowledgement::Through {
+        seq: 0,
+        chain: chain_start(&KEY),
+    };
+    assert_eq!(tell(&server, 4, &nothing).await.at, None);
+    let through = Acknowledgement::Through { seq: 3, chain };
+    let first = tell(&server, 5, &through).await;
+    assert!(first.at.is_some());
+    assert_eq!(tell(&server, 5, &through).await, first);
+    // Another command tells the same time, and that it forgot none itself.
+    let again = tell(&server, 6, &through).await;
+    assert_eq!((again.deleted, again.at), (0, first.at));
+    let server = server.restart();
+    assert_eq!(tell(&server, 5, &through).await, first);
+    assert_eq!(tell(&server, 7, &through).await.at, first.at);
+
+    // Behind it no chain is kept: whatever is named there, the server vouches for nothing.
+    let (seq, chain) = (2, ChainHash::new([9; 32]));
+    let behind = tell(&server, 8, &Acknowledgement::Through { seq, chain }).await;
+    assert_eq!((behind.deleted, behind.at), (0, None));
+}

@@ -119,14 +119,34 @@ async fn a_full_mailbox_notes_once_that_it_turned_somebody_away() {
             Err(CommandError::Rejected(MailboxError::Full))
         ));
     }
+    assert_eq!(fillings(&server), 1);
+}
+
+/// A sender asks again with the same id for as long as it takes.
+#[tokio::test]
+async fn a_mailbox_that_is_full_again_notes_it_again_whoever_is_turned_away() {
+    let server = registered().await;
+    for times in 1..=2 {
+        for number in 1..=512 {
+            let number = 1_000 * times + number;
+            send(&server, number, 16 * 1024).await.unwrap();
+        }
+        let refused = send(&server, 1, 512).await;
+        assert!(refused.is_err());
+        assert_eq!(fillings(&server) as u64, times);
+        let wiped = wipe_queue(&server.handler, context(10 + times), KEY).await;
+        assert_eq!(wiped.unwrap().deleted, 512);
+    }
+}
+
+fn fillings(server: &TestServer) -> usize {
     let history = server.log.history(&StreamId::mailbox(KEY));
-    let filled = |event: &satpost_domain::Event| {
+    let filled = history.iter().filter(|envelope| {
+        let event = &envelope.event;
         matches!(
             event,
             satpost_domain::Event::Mailbox(MailboxEvent::MailboxFilled { .. })
         )
-    };
-    let notes = history.iter().filter(|envelope| filled(&envelope.event));
-    assert_eq!(notes.count(), 1);
-    assert!(filled(&history.last().unwrap().event));
+    });
+    filled.count()
 }

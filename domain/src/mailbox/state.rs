@@ -64,6 +64,8 @@ pub struct Mailbox {
     /// The last acknowledged message, and the chain there.
     pub(super) acknowledged: u64,
     pub(super) acknowledged_chain: Option<ChainHash>,
+    /// When it was acknowledged.
+    pub(super) acknowledged_at: Option<Timestamp>,
     /// The places after `acknowledged`, by ascending seq without gaps.
     pub(super) line: VecDeque<Place>,
     /// Parked messages that an acknowledgement has passed, by seq.
@@ -110,6 +112,14 @@ impl Mailbox {
             hash: *hash,
             uses: *uses,
         })
+    }
+
+    /// When everything up to `through` was acknowledged, if nothing behind it was since: only there is
+    /// the chain still known.
+    #[must_use]
+    pub fn acknowledged_at(&self, through: u64) -> Option<Timestamp> {
+        self.acknowledged_at
+            .filter(|_| through == self.acknowledged)
     }
 
     pub(super) fn has_room(&self, size: SizeBucket) -> bool {
@@ -209,7 +219,10 @@ impl Mailbox {
                     place.stage = Stage::Parked;
                 }
             }
-            MailboxEvent::MessagesAcknowledged { through, .. } => self.pass(*through),
+            MailboxEvent::MessagesAcknowledged { through, at, .. } => {
+                self.pass(*through);
+                self.acknowledged_at = Some(*at);
+            }
             MailboxEvent::ParkedMessagesAcknowledged { seqs, .. } => {
                 for seq in seqs {
                     self.end(*seq);
