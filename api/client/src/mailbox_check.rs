@@ -8,8 +8,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use satpost_api_types::messages::{
-    AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, AcknowledgeThrough, Delivery,
-    DeletionScope, FetchMessagesResponse, SignedHead, deletion_receipt_bytes, head_bytes,
+    AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, AcknowledgeThrough, DeletionScope,
+    Delivery, FetchMessagesResponse, SignedHead, deletion_receipt_bytes, head_bytes,
 };
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::{ChainHash, Digest, parse_hex};
@@ -128,7 +128,9 @@ pub enum MailboxMismatch {
         through: u64,
     },
     /// What it signed is not that.
-    #[error("the server's receipt for letting go of the messages through {through} does not verify")]
+    #[error(
+        "the server's receipt for letting go of the messages through {through} does not verify"
+    )]
     DeletionReceipt {
         /// The last message that was acknowledged.
         through: u64,

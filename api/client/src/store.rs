@@ -20,8 +20,8 @@ pub use records::{Record, RecordId};
 pub(crate) use sealed_file::replace as replace_file;
 pub(crate) use sealed_file::{open_bytes, seal_bytes};
 pub use state::{
-    Contact, HeldToken, IssuedToken, MailboxRecord, PendingMessage, PushSubscription, SealedMessage,
-    ServerRecord, Standing, State,
+    Contact, HeldToken, IssuedToken, MailboxRecord, PendingMessage, PushSubscription,
+    SealedMessage, ServerRecord, Standing, State,
 };
 
 use crate::keys::StoreKey;

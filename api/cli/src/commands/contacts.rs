@@ -71,8 +71,9 @@ pub(crate) async fn accept_contact(
     output.show(&line(&contact), &value(&contact));
     match outcome {
         SendOutcome::Accepted(_) | SendOutcome::Knocked { .. } => Ok(ExitCode::SUCCESS),
-        SendOutcome::Waiting(error) => Err(WalletError::Call(error))
-            .context("accepted, but the contact is not told yet; that goes along with the next messages"),
+        SendOutcome::Waiting(error) => Err(WalletError::Call(error)).context(
+            "accepted, but the contact is not told yet; that goes along with the next messages",
+        ),
         SendOutcome::Refused(error) => Err(WalletError::Call(error))
             .context("accepted, but the contact's mailbox takes nothing from this wallet"),
         SendOutcome::Queued | SendOutcome::TooMuchWork { .. } => {

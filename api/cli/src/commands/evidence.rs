@@ -14,7 +14,12 @@ pub(crate) fn show_evidence(wallet: &Wallet, output: &Output) -> anyhow::Result<
     let all = wallet.evidence()?;
     for (path, evidence) in &all {
         output.show(
-            &format!("{}\n  {}\n  {}", path.display(), evidence.fault, weight(evidence)),
+            &format!(
+                "{}\n  {}\n  {}",
+                path.display(),
+                evidence.fault,
+                weight(evidence)
+            ),
             &json!({
                 "file": path.display().to_string(),
                 "contradiction": evidence.contradiction().map(|(one, two)| [one, two]),

@@ -58,10 +58,19 @@ fn two_signed_chains_for_one_place_contradict_each_other() {
 
 #[test]
 fn other_places_and_other_signers_contradict_nobody() {
-    assert_eq!(evidence(&[head(9, 1, 1)], head(9, 2, 2)).contradiction(), None);
-    assert_eq!(evidence(&[head(9, 2, 2)], head(9, 2, 2)).contradiction(), None);
+    assert_eq!(
+        evidence(&[head(9, 1, 1)], head(9, 2, 2)).contradiction(),
+        None
+    );
+    assert_eq!(
+        evidence(&[head(9, 2, 2)], head(9, 2, 2)).contradiction(),
+        None
+    );
     // Anyone can write down what the server never signed.
-    assert_eq!(evidence(&[head(8, 2, 1)], head(9, 2, 2)).contradiction(), None);
+    assert_eq!(
+        evidence(&[head(8, 2, 1)], head(9, 2, 2)).contradiction(),
+        None
+    );
 }
 
 #[test]

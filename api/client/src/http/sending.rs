@@ -124,7 +124,10 @@ impl Posting<'_> {
         let headers = [
             (header::TTL, self.ttl.map(|ttl| ttl.as_secs().to_string())),
             (header::DELIVERY_TOKEN, self.token.map(TokenSecret::to_hex)),
-            (header::PROOF_OF_WORK, self.work.map(|work| work.to_string())),
+            (
+                header::PROOF_OF_WORK,
+                self.work.map(|work| work.to_string()),
+            ),
         ];
         let given = headers
             .into_iter()

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use satpost_api_types::messages::{
-    AcknowledgeMessagesRequest, Delivery, DeletionScope, FetchMessagesResponse, SendMessageResponse,
-    SignedHead, deletion_receipt_bytes, head_bytes, receipt_bytes,
+    AcknowledgeMessagesRequest, DeletionScope, Delivery, FetchMessagesResponse,
+    SendMessageResponse, SignedHead, deletion_receipt_bytes, head_bytes, receipt_bytes,
 };
 use satpost_api_types::problem::ProblemCode;
 use satpost_api_types::signature::{CoveredRequest, content_digest};
@@ -143,7 +143,8 @@ impl World {
                 body: body.to_string().into_bytes(),
             },
             Err(code) => {
-                let retry_after = (code == ProblemCode::QueueFull).then_some(admission::RETRY_AFTER);
+                let retry_after =
+                    (code == ProblemCode::QueueFull).then_some(admission::RETRY_AFTER);
                 self.problem(code, retry_after)
             }
         })

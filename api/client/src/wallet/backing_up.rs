@@ -82,7 +82,10 @@ impl Wallet {
         state.position = None;
         state.push = None;
         state.next_address = state.next_address.max(self.state.next_address);
-        state.mailboxes.iter_mut().for_each(MailboxRecord::start_anew);
+        state
+            .mailboxes
+            .iter_mut()
+            .for_each(MailboxRecord::start_anew);
         for contact in &mut state.contacts {
             contact.sending = None;
         }

@@ -158,7 +158,9 @@ impl Wallet {
         draft.contacts.retain(|other| other.id != contact.id);
         draft.outbox.retain(|pending| pending.contact != contact.id);
         let token = contact.our_token.iter();
-        draft.to_revoke.extend(token.map(|token| token.secret.hash()));
+        draft
+            .to_revoke
+            .extend(token.map(|token| token.secret.hash()));
         self.commit(draft)?;
         match self.revoke_tokens().await {
             Ok(()) => Ok((contact, true)),
@@ -247,7 +249,10 @@ fn check_name(state: &State, name: &str, owner: Option<MessagingKey>) -> Result<
 }
 
 fn check_room(state: &State) -> Result<(), WalletError> {
-    let accepted = state.contacts.iter().filter(|contact| contact.is_accepted());
+    let accepted = state
+        .contacts
+        .iter()
+        .filter(|contact| contact.is_accepted());
     if accepted.count() >= CONTACTS_MAX {
         return Err(WalletError::TooManyContacts);
     }

@@ -3,9 +3,7 @@
 
 use std::path::PathBuf;
 
-use satpost_api_types::messages::{
-    AcknowledgeMessagesResponse, FetchMessagesResponse, SignedHead,
-};
+use satpost_api_types::messages::{AcknowledgeMessagesResponse, FetchMessagesResponse, SignedHead};
 
 use super::{Wallet, WalletError};
 use crate::evidence::{self, Evidence};
@@ -27,8 +25,8 @@ impl Wallet {
     /// Nothing is fetched from a server that was found out.
     pub(super) fn check_evidence(&self) -> Result<(), WalletError> {
         let mut mailboxes = self.state.mailboxes.iter();
-        let halted = mailboxes
-            .find_map(|mailbox| Some((mailbox.generation, mailbox.evidence.as_deref()?)));
+        let halted =
+            mailboxes.find_map(|mailbox| Some((mailbox.generation, mailbox.evidence.as_deref()?)));
         match halted {
             None => Ok(()),
             Some((generation, name)) => Err(WalletError::Halted {
@@ -45,7 +43,9 @@ impl Wallet {
         mismatch: MailboxMismatch,
         answer: FetchMessagesResponse,
     ) -> Result<WalletError, WalletError> {
-        self.hold(generation, mismatch, |evidence| evidence.with_answer(answer))
+        self.hold(generation, mismatch, |evidence| {
+            evidence.with_answer(answer)
+        })
     }
 
     /// Keeps the answer to an acknowledgement that does not hold.

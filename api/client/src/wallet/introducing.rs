@@ -72,7 +72,9 @@ impl Wallet {
             digest: sha256(&sealed.body),
             command_id: pending.command,
         };
-        Ok(Introduction::Work(work(Arc::clone(&http), subject, bits).await))
+        Ok(Introduction::Work(
+            work(Arc::clone(&http), subject, bits).await,
+        ))
     }
 
     /// Sends a sealed message with what lets it in.
@@ -128,7 +130,9 @@ pub(super) fn forget_token(contacts: &mut [Contact], contact: MessagingKey, toke
 }
 
 /// The failure of a call, for flows in which it is no failure of the flow.
-pub(super) fn of_call<T>(result: Result<T, WalletError>) -> Result<Result<T, CallError>, WalletError> {
+pub(super) fn of_call<T>(
+    result: Result<T, WalletError>,
+) -> Result<Result<T, CallError>, WalletError> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(WalletError::Call(error)) => Ok(Err(error)),

@@ -160,7 +160,10 @@ impl Wallet {
     /// [`WalletError::Store`].
     pub fn resynchronise(&mut self) -> Result<(), WalletError> {
         let mut draft = self.state.clone();
-        draft.mailboxes.iter_mut().for_each(MailboxRecord::start_anew);
+        draft
+            .mailboxes
+            .iter_mut()
+            .for_each(MailboxRecord::start_anew);
         self.commit(draft)
     }
 

@@ -67,7 +67,9 @@ impl Wallet {
         let mut draft = self.state.clone();
         if !draft.mailboxes.iter().any(|m| m.generation == old + 1) {
             let start = VerifiedHead::start(&next.public());
-            draft.mailboxes.push(MailboxRecord::new(old + 1, Some(start)));
+            draft
+                .mailboxes
+                .push(MailboxRecord::new(old + 1, Some(start)));
             self.commit(draft)?;
         }
         http.rotate_messaging_key(&self.identity, &next).await?;
@@ -82,7 +84,10 @@ impl Wallet {
         }
         register_again(&mut draft);
         let card = self.card_of(old + 1, false, None)?.to_string();
-        let contacts = draft.contacts.iter().filter(|contact| contact.is_accepted());
+        let contacts = draft
+            .contacts
+            .iter()
+            .filter(|contact| contact.is_accepted());
         let contacts: Vec<_> = contacts.map(|contact| contact.id).collect();
         for contact in contacts {
             let content = Content::Card(card.clone());

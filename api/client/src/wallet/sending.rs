@@ -138,7 +138,10 @@ impl Wallet {
                 continue;
             }
             let outcome = self.send_pending(command).await?;
-            let is_over = matches!(&outcome, SendOutcome::Waiting(CallError::Unreachable { .. }));
+            let is_over = matches!(
+                &outcome,
+                SendOutcome::Waiting(CallError::Unreachable { .. })
+            );
             if matches!(
                 outcome,
                 SendOutcome::Waiting(_) | SendOutcome::TooMuchWork { .. }

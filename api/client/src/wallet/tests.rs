@@ -378,7 +378,7 @@ async fn a_restored_wallet_finds_its_key_its_addresses_and_its_mailbox() {
     assert_eq!(
         report.notices,
         [
-            Notice::MailboxJoined { seq: 2 },
+            Notice::MailboxJoined { seq: 3 },
             Notice::ContactRequested { sender }
         ]
     );

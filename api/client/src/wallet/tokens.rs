@@ -27,7 +27,10 @@ impl Wallet {
             http.add_delivery_tokens(&messaging, hashes, DeliveryTokenUse::Lasting)
                 .await?;
             let mut draft = self.state.clone();
-            let tokens = draft.contacts.iter_mut().filter_map(|c| c.our_token.as_mut());
+            let tokens = draft
+                .contacts
+                .iter_mut()
+                .filter_map(|c| c.our_token.as_mut());
             for token in tokens {
                 token.registered |= hashes.contains(&token.secret.hash());
             }
@@ -58,7 +61,10 @@ impl Wallet {
 /// Lets every token be told to the server again: after a rotation, for one that was added to the old
 /// mailbox after the new one took over; after a restore, for whatever the server may have lost.
 pub(super) fn register_again(draft: &mut State) {
-    let tokens = draft.contacts.iter_mut().filter_map(|c| c.our_token.as_mut());
+    let tokens = draft
+        .contacts
+        .iter_mut()
+        .filter_map(|c| c.our_token.as_mut());
     for token in tokens {
         token.registered = false;
     }

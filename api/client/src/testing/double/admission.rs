@@ -116,7 +116,10 @@ impl Doors {
             self.policies.insert(key.to_owned(), policy);
         }
         let tokens = self.tokens.get(former).cloned().unwrap_or_default();
-        self.tokens.entry(key.to_owned()).or_default().extend(tokens);
+        self.tokens
+            .entry(key.to_owned())
+            .or_default()
+            .extend(tokens);
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::backup::BackupError;
 
 /// A wallet of the same words in another folder, with a backup in it.
-fn restored(person: &Person, path: &std::path::Path) -> (Person, Result<RestoredBackup, WalletError>) {
+fn restored(person: &Person, path: &Path) -> (Person, Result<RestoredBackup, WalletError>) {
     let folder = tempfile::tempdir().unwrap();
     let options = options(&folder, person.fill + 50, &person.url);
     let mut wallet = Wallet::create(seed(person.fill), new_wallet("again", true), options).unwrap();
@@ -23,7 +23,10 @@ async fn a_restored_wallet_goes_on_and_uses_nothing_twice() {
     let double = Double::start(NOW).await;
     let (mut alice, mut bob) = friends(&double).await;
     alice.send("Bob", "before").await;
-    double.fail("/v1/queues/", Fault::Problem(ProblemCode::Unavailable, Some(31)));
+    double.fail(
+        "/v1/queues/",
+        Fault::Problem(ProblemCode::Unavailable, Some(31)),
+    );
     let outcome = alice.send("Bob", "waiting").await;
     assert!(matches!(outcome, SendOutcome::Waiting(_)), "{outcome:?}");
     let tried = double.requests("/v1/queues/").pop().unwrap();
@@ -38,7 +41,10 @@ async fn a_restored_wallet_goes_on_and_uses_nothing_twice() {
     let report = report.unwrap();
     assert_eq!((report.contacts, report.waiting), (1, 1));
     assert_eq!(report.messages, alice.wallet.records().unwrap().len());
-    assert_eq!(again.wallet.records().unwrap(), alice.wallet.records().unwrap());
+    assert_eq!(
+        again.wallet.records().unwrap(),
+        alice.wallet.records().unwrap()
+    );
     again.wallet.register_client().await.unwrap();
     again.wallet.flush_outbox().await.unwrap();
     let sent = double.requests("/v1/queues/").pop().unwrap();
@@ -51,7 +57,10 @@ async fn a_restored_wallet_goes_on_and_uses_nothing_twice() {
     // The token is still good, and the series is a new one: no counter comes twice.
     assert_eq!(
         texts(&bob.fetch().await),
-        [("before", Continuity::Follows), ("waiting", Continuity::Begins)]
+        [
+            ("before", Continuity::Follows),
+            ("waiting", Continuity::Begins)
+        ]
     );
     bob.send("Alice", "welcome back").await;
     let report = again.fetch().await;

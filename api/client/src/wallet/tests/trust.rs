@@ -81,5 +81,8 @@ async fn receipts_and_heads_are_kept_within_bounds() {
     }
     let mailbox = &bob.wallet.state().mailboxes[0];
     assert_eq!((mailbox.heads.len(), mailbox.receipts.len()), (16, 16));
-    assert_eq!(mailbox.receipts.last().unwrap().through, mailbox.acknowledged);
+    assert_eq!(
+        mailbox.receipts.last().unwrap().through,
+        mailbox.acknowledged
+    );
 }
