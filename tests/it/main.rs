@@ -16,3 +16,4 @@ mod push_foreign;
 mod push_outbox;
 mod push_providers;
 mod push_restart;
+mod wallets;

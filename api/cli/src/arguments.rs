@@ -1,11 +1,15 @@
 //! The command line.
 
+mod birthday;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use satpost_api_types::addresses::Birthday;
 use satpost_domain::network::Network;
+
+use birthday::birthday;
 
 /// A self-sovereign wallet that uses a Satpost server without trusting it.
 #[derive(Debug, Parser)]
@@ -38,7 +42,7 @@ const EXAMPLES: &str = "\
 Examples:
   satpost create --name Alice             make a wallet; write the words down
   satpost register-client                 tell the server
-  satpost show-card                       what to give to others
+  satpost show-card                       what to give to one other person
   satpost add-contact satpost1:abc… --name Bob
   satpost send-message Bob \"Lunch on Friday?\"
   satpost fetch-messages --wait 30
@@ -62,11 +66,17 @@ pub(crate) enum Command {
     Restore(RestoreArguments),
     /// Register with the server, or find a restored wallet's registration again
     RegisterClient,
-    /// Show the card that others add as a contact
+    /// Show a card for one person to add as a contact
+    #[command(
+        after_help = "Each card has a token of its own that lets its holder write first, once; the latest 64 cards are good.\nA card without a token is for everybody: whoever has it must work before the first message.\n\nExamples:\n  satpost show-card\n  satpost show-card --no-token --with-address"
+    )]
     ShowCard {
         /// Name the next receive address on it
         #[arg(long)]
         with_address: bool,
+        /// Leave the token out, for a card that everybody may see; needs no server
+        #[arg(long)]
+        no_token: bool,
     },
     /// Add the owner of a card
     #[command(after_help = "Example:\n  satpost add-contact satpost1:mfrgg… --name Bob")]
@@ -77,8 +87,32 @@ pub(crate) enum Command {
         #[arg(long)]
         name: Option<String>,
     },
-    /// List the contacts
+    /// Accept someone who knocked, and let them write
+    #[command(after_help = "Example:\n  satpost accept-contact 7s4a…d.onion --name Carol")]
+    AcceptContact {
+        /// The name, messaging key or .onion name, as `list-contacts` shows it
+        contact: String,
+        /// What to call the contact
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Remove a contact, or someone who asks to be one; they are strangers again
+    #[command(visible_alias = "revoke-contact")]
+    RemoveContact {
+        /// The contact's name, messaging key or .onion name
+        contact: String,
+    },
+    /// List the contacts, and those who ask to be one
     ListContacts,
+    /// Say what becomes of messages of strangers
+    #[command(
+        after_help = "refuse  they are refused\nknock   a few small ones wait, when work was done for them (as a new wallet has it)\nopen    they are taken like any other\n\nExample:\n  satpost set-stranger-policy refuse"
+    )]
+    SetStrangerPolicy {
+        /// What becomes of them
+        #[arg(value_enum)]
+        policy: Policy,
+    },
     /// Give out the next receive address (BIP-86)
     NewAddress,
     /// Let the server watch an address
@@ -131,12 +165,15 @@ pub(crate) enum Command {
     },
     /// List the transactions of the watched addresses
     ListTransactions(ListTransactionsArguments),
-    /// Show what happens to the transactions of the watched addresses, as it happens
+    /// Show messages and what happens to the transactions of the watched addresses, as it happens
     #[command(
-        after_help = "Goes on where `list-transactions --new` or `listen` ended, over any number of lost connections.\nExit code 6 when nothing came in time."
+        after_help = "Goes on where `list-transactions --new` or `listen` ended, over any number of lost connections.\nMessages are fetched as `fetch-messages` does it.\nExit code 6 when nothing came in time.\n\nExample:\n  satpost listen --json"
     )]
     Listen(ListenArguments),
     /// Send a text to a contact; what could not be sent before goes along
+    #[command(
+        after_help = "The server is not told who sends. Until the contact has written back, a message holds about 1,800 bytes.\n\nExamples:\n  satpost send-message Bob \"Lunch on Friday?\"\n  satpost send-message Bob --ttl 3600 \"The code is 1234\""
+    )]
     SendMessage {
         /// The contact's name, messaging key or .onion name
         contact: String,
@@ -145,6 +182,9 @@ pub(crate) enum Command {
         /// How long it may wait for its recipient, in seconds
         #[arg(long, value_name = "SECONDS", value_parser = seconds)]
         ttl: Option<Duration>,
+        /// Tell the server who sends, instead of working; only a mailbox open to strangers takes it
+        #[arg(long)]
+        signed: bool,
     },
     /// Fetch, verify, decrypt, store and acknowledge the waiting messages
     FetchMessages {
@@ -157,8 +197,27 @@ pub(crate) enum Command {
     },
     /// List the stored messages
     ListMessages,
+    /// Show what the server broke: the signed evidence, and where it lies
+    #[command(
+        after_help = "Exit code 5 when there is any.\n\nExample:\n  satpost show-evidence --json > evidence.jsonl"
+    )]
+    ShowEvidence,
     /// Show how much waits at the server
     ShowQueue,
+    /// Write contacts, tokens and messages into a file that only the words open
+    #[command(after_help = "Example:\n  satpost export-backup alice.backup")]
+    ExportBackup {
+        /// The file; it must not exist
+        file: PathBuf,
+    },
+    /// Take over a backup, in a wallet just restored from the same words
+    #[command(
+        after_help = "Example:\n  satpost --home ~/again restore --name Alice < words.txt\n  satpost --home ~/again import-backup alice.backup\n  satpost --home ~/again register-client"
+    )]
+    ImportBackup {
+        /// The file
+        file: PathBuf,
+    },
     /// Change the messaging key and tell the contacts
     RotateMessagingKey,
     /// End the registration for good; the server erases what it keeps
@@ -193,6 +252,17 @@ pub(crate) enum Command {
     },
     /// Show what the server says about itself
     ServerInfo,
+}
+
+/// What becomes of messages of strangers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Policy {
+    /// They are refused.
+    Refuse,
+    /// A few small ones wait.
+    Knock,
+    /// They are taken like any other.
+    Open,
 }
 
 /// What to watch, and what to hear of it.
@@ -231,36 +301,6 @@ pub(crate) struct WatchDescriptorArguments {
     /// Go on, and watch further scripts when others are used
     #[arg(long)]
     pub(crate) follow: bool,
-}
-
-/// A height, or a day as YYYY-MM-DD (UTC).
-fn birthday(text: &str) -> Result<Birthday, String> {
-    if let Ok(height) = text.parse() {
-        return Ok(Birthday::Height(height));
-    }
-    let days = days_since_epoch(text);
-    let days = days.ok_or("neither a height nor a date like 2024-01-31")?;
-    Ok(Birthday::Time(days * 24 * 3600 * 1000))
-}
-
-/// The days from 1970-01-01 to a date of the Gregorian calendar that is not before it.
-fn days_since_epoch(text: &str) -> Option<u64> {
-    let mut parts = text.splitn(3, '-').map(|part| part.parse::<u64>().ok());
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let february = if is_leap(year) { 29 } else { 28 };
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let index = usize::try_from(month.checked_sub(1)?).ok()?;
-    let in_month = *months.get(index)?;
-    if !(1970..=9999).contains(&year) || !(1..=in_month).contains(&day) {
-        return None;
-    }
-    let years: u64 = (1970..year)
-        .map(|year| if is_leap(year) { 366 } else { 365 })
-        .sum();
-    Some(years + months[..index].iter().sum::<u64>() + day - 1)
 }
 
 /// What a new wallet begins with.
@@ -370,34 +410,6 @@ mod tests {
     fn every_verb_explains_itself() {
         for verb in Arguments::command().get_subcommands() {
             assert!(verb.get_about().is_some(), "{}", verb.get_name());
-        }
-    }
-
-    #[test]
-    fn reads_heights_and_days() {
-        assert_eq!(birthday("800000"), Ok(Birthday::Height(800_000)));
-        let days = [
-            ("1970-01-01", 0),
-            ("2000-02-29", 11_016),
-            ("2000-03-01", 11_017),
-            ("2009-01-03", 14_247),
-            ("2100-03-01", 47_541),
-        ];
-        for (text, days) in days {
-            let time = Birthday::Time(days * 86_400_000);
-            assert_eq!(birthday(text), Ok(time), "{text}");
-        }
-        let bad = [
-            "",
-            "-1",
-            "2023-02-29",
-            "2024-13-01",
-            "2024-00-01",
-            "1969-12-31",
-            "2024-1",
-        ];
-        for text in bad {
-            assert!(birthday(text).is_err(), "{text}");
         }
     }
 }

@@ -1,12 +1,15 @@
 //! One function for each verb.
 
 mod addresses;
+mod backups;
 mod balance;
 mod contacts;
+mod evidence;
 mod listen;
 mod messages;
 mod prices;
 mod push;
+mod received;
 mod registration;
 mod transactions;
 mod wallets;
@@ -16,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use satpost_client::wallet::{Wallet, WalletOptions};
+use satpost_client::wallet::{SendOptions, Wallet, WalletOptions};
 
 use crate::arguments::{Arguments, Command};
 use crate::output::Output;
@@ -43,11 +46,23 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::RetireClient { yes } => {
             registration::retire_client(&mut wallet, yes, output).await
         }
-        Command::ShowCard { with_address } => contacts::show_card(&wallet, with_address, output),
+        Command::ShowCard {
+            with_address,
+            no_token,
+        } => contacts::show_card(&mut wallet, with_address, no_token, output).await,
         Command::AddContact { card, name } => {
             contacts::add_contact(&mut wallet, &card, name.as_deref(), output)
         }
+        Command::AcceptContact { contact, name } => {
+            contacts::accept_contact(&mut wallet, &contact, name.as_deref(), output).await
+        }
+        Command::RemoveContact { contact } => {
+            contacts::remove_contact(&mut wallet, &contact, output).await
+        }
         Command::ListContacts => contacts::list_contacts(&wallet, output),
+        Command::SetStrangerPolicy { policy } => {
+            contacts::set_stranger_policy(&wallet, policy, output).await
+        }
         Command::NewAddress => transactions::new_address(&mut wallet, output),
         Command::WatchAddress(arguments) => {
             addresses::watch_address(&mut wallet, arguments, output).await
@@ -77,14 +92,23 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
             transactions::list_transactions(&mut wallet, &arguments, output).await
         }
         Command::Listen(arguments) => listen::listen(&mut wallet, &arguments, output).await,
-        Command::SendMessage { contact, text, ttl } => {
-            messages::send_message(&mut wallet, &contact, &text, ttl, output).await
+        Command::SendMessage {
+            contact,
+            text,
+            ttl,
+            signed,
+        } => {
+            let options = SendOptions { ttl, signed };
+            messages::send_message(&mut wallet, &contact, &text, options, output).await
         }
         Command::FetchMessages {
             wait,
             resynchronise,
         } => messages::fetch_messages(&mut wallet, wait, resynchronise, output).await,
         Command::ListMessages => messages::list_messages(&wallet, output),
+        Command::ShowEvidence => evidence::show_evidence(&wallet, output),
+        Command::ExportBackup { file } => backups::export_backup(&wallet, &file, output),
+        Command::ImportBackup { file } => backups::import_backup(&mut wallet, &file, output),
         Command::ShowQueue => messages::show_queue(&wallet, output).await,
         Command::SetPushTarget(arguments) => {
             push::set_push_target(&mut wallet, arguments, output).await

@@ -23,7 +23,8 @@ pub(crate) const OTHER: u8 = 1;
 /// The server or push service refused.
 pub(crate) const REFUSED: u8 = 3;
 const UNREACHABLE: u8 = 4;
-const NOT_VERIFIED: u8 = 5;
+/// Something does not verify.
+pub(crate) const NOT_VERIFIED: u8 = 5;
 
 /// The exit code of a failure.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
@@ -43,8 +44,10 @@ fn of_wallet(error: &WalletError) -> u8 {
         WalletError::PushService(_)
         | WalletError::Push(_)
         | WalletError::NoVapidKey
+        | WalletError::TooMuchWork { .. }
         | WalletError::ForeignMessagingKey { .. } => REFUSED,
         WalletError::Mailbox { .. }
+        | WalletError::Halted { .. }
         | WalletError::ServerKeyChanged { .. }
         | WalletError::BadReceipt
         | WalletError::Proof(_)
@@ -64,6 +67,12 @@ fn of_wallet(error: &WalletError) -> u8 {
         | WalletError::NotRegistered
         | WalletError::UnknownContact { .. }
         | WalletError::ContactNameTaken { .. }
+        | WalletError::NotAccepted { .. }
+        | WalletError::TooManyContacts
+        | WalletError::TooLongForStranger { .. }
+        | WalletError::Backup(_)
+        | WalletError::FileExists { .. }
+        | WalletError::NotFresh
         | WalletError::OwnCard
         | WalletError::NoTransactionId { .. }
         | WalletError::OutboxFull { .. }

@@ -1,8 +1,9 @@
 //! Contact cards: what one person gives to another so that they can write and pay.
 //!
 //! `satpost1:` and the base32 (RFC 4648, no padding) of
-//! `messaging key (32) ‖ len ‖ name ‖ len ‖ payment address ‖ len ‖ server URL ‖ signature (64)`, with lengths of
-//! one byte and 0 for "none". The signature is the messaging key's over
+//! `messaging key (32) ‖ len ‖ name ‖ len ‖ payment address ‖ len ‖ server URL ‖ len ‖ delivery token ‖ signature (64)`,
+//! with lengths of one byte and 0 for "none". The token has 32 bytes or none, and is good once: it lets
+//! the holder of the card write first without work. The signature is the messaging key's over
 //! `"satpost/contact-card/1\0" ‖ everything before it`. Base32 survives being read aloud, retyped and
 //! upper-cased, and upper case makes a smaller QR code than base64 (alphanumeric mode); the
 //! signature doubles as the checksum.
@@ -15,6 +16,7 @@ use data_encoding::BASE32_NOPAD;
 use satpost_domain::MessagingKey;
 
 use crate::keys::{MessagingSecret, RequestKey as _};
+use crate::token::TokenSecret;
 
 /// What every card begins with; the digit is the version.
 pub const PREFIX: &str = "satpost1:";
@@ -26,6 +28,8 @@ pub const ADDRESS_BYTES_MAX: usize = 90;
 pub const SERVER_BYTES_MAX: usize = 200;
 
 const SIGNATURE_CONTEXT: &[u8] = b"satpost/contact-card/1\0";
+/// The length of a token that is there.
+const TOKEN_BYTES: u8 = 32;
 
 /// A card whose signature holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +38,21 @@ pub struct ContactCard {
     name: String,
     payment_address: Option<String>,
     server: Option<String>,
+    token: Option<TokenSecret>,
     signature: [u8; 64],
+}
+
+/// What a card says beside its owner's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CardFields<'a> {
+    /// What its owner is called: 1 to 64 bytes.
+    pub name: &'a str,
+    /// Where its owner wants to be paid.
+    pub payment_address: Option<&'a str>,
+    /// The server that keeps its owner's messages.
+    pub server: Option<&'a str>,
+    /// Lets its holder write once without work; none on a card for everybody.
+    pub token: Option<&'a TokenSecret>,
 }
 
 /// Text or values that make no card.
@@ -62,17 +80,13 @@ impl ContactCard {
     ///
     /// # Errors
     /// [`CardError::Field`].
-    pub fn sign(
-        key: &MessagingSecret,
-        name: &str,
-        payment_address: Option<&str>,
-        server: Option<&str>,
-    ) -> Result<Self, CardError> {
+    pub fn sign(key: &MessagingSecret, fields: CardFields<'_>) -> Result<Self, CardError> {
         let mut card = Self {
             messaging_key: key.public(),
-            name: name.to_owned(),
-            payment_address: payment_address.map(str::to_owned),
-            server: server.map(str::to_owned),
+            name: fields.name.to_owned(),
+            payment_address: fields.payment_address.map(str::to_owned),
+            server: fields.server.map(str::to_owned),
+            token: fields.token.cloned(),
             signature: [0; 64],
         };
         card.check_fields()?;
@@ -102,6 +116,12 @@ impl ContactCard {
     #[must_use]
     pub fn server(&self) -> Option<&str> {
         self.server.as_deref()
+    }
+
+    /// Lets the holder of the card write once without work.
+    #[must_use]
+    pub const fn token(&self) -> Option<&TokenSecret> {
+        self.token.as_ref()
     }
 
     fn check_fields(&self) -> Result<(), CardError> {
@@ -138,6 +158,13 @@ impl ContactCard {
         for text in texts {
             bytes.push(u8::try_from(text.len()).expect("checked fields have at most 200 bytes"));
             bytes.extend_from_slice(text.as_bytes());
+        }
+        match &self.token {
+            None => bytes.push(0),
+            Some(token) => {
+                bytes.push(TOKEN_BYTES);
+                bytes.extend_from_slice(&TokenSecret::to_field(Some(token)));
+            }
         }
         bytes
     }
@@ -188,6 +215,7 @@ impl FromStr for ContactCard {
         let name = fields.text("name")?;
         let payment_address = fields.text("payment address")?;
         let server = fields.text("server")?;
+        let token = fields.token()?;
         let signature = fields.take("signature")?;
         if !fields.0.is_empty() {
             return Err(CardError::Field { field: "end" });
@@ -197,6 +225,7 @@ impl FromStr for ContactCard {
             name,
             payment_address: Some(payment_address).filter(|text| !text.is_empty()),
             server: Some(server).filter(|text| !text.is_empty()),
+            token,
             signature,
         };
         messaging_key
@@ -218,6 +247,18 @@ impl Fields<'_> {
             .ok_or(CardError::Field { field })?;
         self.0 = rest;
         Ok(*bytes)
+    }
+
+    /// None is written in one way only: by its length.
+    fn token(&mut self) -> Result<Option<TokenSecret>, CardError> {
+        let field = "delivery token";
+        match self.take(field)? {
+            [0] => Ok(None),
+            [TOKEN_BYTES] => TokenSecret::from_field(self.take(field)?)
+                .map(Some)
+                .ok_or(CardError::Field { field }),
+            [_] => Err(CardError::Field { field }),
+        }
     }
 
     fn text(&mut self, field: &'static str) -> Result<String, CardError> {

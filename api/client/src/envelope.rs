@@ -7,22 +7,25 @@
 //! counter  8   1, 2, 3 … in the series
 //! previous 32  link of the message before, zero for the first
 //! sent_at  8   milliseconds since the Unix epoch
-//! kind     1   1 text, 2 contact card
+//! token   32   lets the reader write back: the sender's delivery token for it, zero for none
+//! kind     1   1 text, 2 contact card, 3 greeting, 4 room again
 //! length   2   bytes of content
-//! content
+//! content      empty for kinds 3 and 4
 //! signature 64
 //! ```
 //! Integers are big endian. `link = tagged("satpost/message-link/1", version … content)`, and the
 //! signature is over `"satpost/message/1\0" ‖ enc (32) ‖ recipient (32) ‖ version … content`.
 
 use satpost_domain::hash::tagged;
-use satpost_domain::limits::MESSAGE_BYTES_MAX;
+use satpost_domain::limits::{KNOCK_BYTES_MAX, MESSAGE_BYTES_MAX};
 use satpost_domain::{MessagingKey, Timestamp};
+
+use crate::token::TokenSecret;
 
 /// The only version.
 pub const VERSION: u8 = 1;
 /// Everything before the content.
-pub(crate) const HEADER_BYTES: usize = 1 + 32 + 16 + 8 + 32 + 8 + 1 + 2;
+pub(crate) const HEADER_BYTES: usize = 1 + 32 + 16 + 8 + 32 + 8 + 32 + 1 + 2;
 /// The signature behind the content.
 pub(crate) const SIGNATURE_BYTES: usize = 64;
 /// The encapsulated key in front and the authentication tag behind (RFC 9180).
@@ -30,12 +33,19 @@ pub(crate) const SEAL_BYTES: usize = 32 + 16;
 /// The longest content of one message, in bytes.
 pub const CONTENT_BYTES_MAX: usize =
     MESSAGE_BYTES_MAX - SEAL_BYTES - HEADER_BYTES - SIGNATURE_BYTES;
+/// The longest content of a message whose sender is a stranger to its recipient, in bytes.
+pub const KNOCK_CONTENT_BYTES_MAX: usize =
+    KNOCK_BYTES_MAX - SEAL_BYTES - HEADER_BYTES - SIGNATURE_BYTES;
 
 const SIGNATURE_CONTEXT: &[u8] = b"satpost/message/1\0";
 /// The kind of [`Content::Text`].
 pub const KIND_TEXT: u8 = 1;
 /// The kind of [`Content::Card`].
 pub const KIND_CARD: u8 = 2;
+/// The kind of [`Content::Greeting`].
+pub const KIND_GREETING: u8 = 3;
+/// The kind of [`Content::RoomAgain`].
+pub const KIND_ROOM_AGAIN: u8 = 4;
 
 /// Names a run of messages from one sender to one recipient.
 pub type Series = [u8; 16];
@@ -49,6 +59,10 @@ pub enum Content {
     Text(String),
     /// A contact card in its text form: the sender's, after it changed.
     Card(String),
+    /// From wallet to wallet: nothing but the token of its envelope. Its reader is a contact now.
+    Greeting,
+    /// From wallet to wallet: the sender's mailbox was full and has room again.
+    RoomAgain,
 }
 
 impl Content {
@@ -56,22 +70,33 @@ impl Content {
         match self {
             Self::Text(_) => KIND_TEXT,
             Self::Card(_) => KIND_CARD,
+            Self::Greeting => KIND_GREETING,
+            Self::RoomAgain => KIND_ROOM_AGAIN,
         }
     }
 
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Text(text) | Self::Card(text) => text,
+            Self::Greeting | Self::RoomAgain => "",
         }
     }
 
-    pub(crate) fn from_parts(kind: u8, text: String) -> Option<Self> {
-        match kind {
-            KIND_TEXT => Some(Self::Text(text)),
-            KIND_CARD => Some(Self::Card(text)),
-            _ => None,
+    pub(crate) fn from_parts(kind: u8, text: String) -> Result<Self, EnvelopeError> {
+        match (kind, text.as_str()) {
+            (KIND_TEXT, _) => Ok(Self::Text(text)),
+            (KIND_CARD, _) => Ok(Self::Card(text)),
+            (KIND_GREETING, "") => Ok(Self::Greeting),
+            (KIND_ROOM_AGAIN, "") => Ok(Self::RoomAgain),
+            (KIND_GREETING | KIND_ROOM_AGAIN, _) => Err(malformed("content")),
+            (actual, _) => Err(EnvelopeError::UnknownKind { actual }),
         }
     }
+}
+
+/// True for what people write to each other; the rest is said from wallet to wallet.
+pub(crate) const fn is_for_people(kind: u8) -> bool {
+    matches!(kind, KIND_TEXT | KIND_CARD)
 }
 
 /// A message without its seal.
@@ -87,6 +112,8 @@ pub struct Envelope {
     pub previous: Link,
     /// The sender's clock.
     pub sent_at: Timestamp,
+    /// Lets its reader write back.
+    pub token: Option<TokenSecret>,
     /// What it says.
     pub content: Content,
 }
@@ -127,6 +154,7 @@ impl Envelope {
         bytes.extend_from_slice(&self.counter.to_be_bytes());
         bytes.extend_from_slice(&self.previous);
         bytes.extend_from_slice(&self.sent_at.as_millis().to_be_bytes());
+        bytes.extend_from_slice(&TokenSecret::to_field(self.token.as_ref()));
         bytes.push(self.content.kind());
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(text);
@@ -145,6 +173,7 @@ impl Envelope {
         let counter = u64::from_be_bytes(reader.take()?);
         let previous = reader.take()?;
         let sent_at = Timestamp::from_millis(u64::from_be_bytes(reader.take()?));
+        let token = TokenSecret::from_field(reader.take()?);
         let [kind] = reader.take()?;
         let length = usize::from(u16::from_be_bytes(reader.take()?));
         if counter == 0 {
@@ -154,14 +183,14 @@ impl Envelope {
         let signature = reader.take()?;
         crate::padding::without_padding(reader.0, 0).ok_or(malformed("padding"))?;
         let text = String::from_utf8(text.to_vec()).map_err(|_| malformed("content"))?;
-        let content =
-            Content::from_parts(kind, text).ok_or(EnvelopeError::UnknownKind { actual: kind })?;
+        let content = Content::from_parts(kind, text)?;
         let envelope = Self {
             sender,
             series,
             counter,
             previous,
             sent_at,
+            token,
             content,
         };
         Ok((envelope, signature))

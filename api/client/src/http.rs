@@ -4,12 +4,14 @@
 //! never do a thing twice. The client remembers the highest position any answer named and asks
 //! later queries to have reached it: it always reads its own writes.
 
+mod admission;
 mod call;
 mod error;
 mod listen;
 mod message_stream;
 mod retry;
 mod routes;
+mod sending;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +27,7 @@ pub use listen::Listening;
 pub use message_stream::{MessageEvent, MessageStream};
 pub use retry::{ATTEMPTS_MAX, RETRY_AFTER_MAX};
 pub use routes::FetchMessages;
+pub use sending::Posting;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,6 +76,9 @@ pub enum HttpSetupError {
 pub struct HttpClient {
     base: BaseUrl,
     http: reqwest::Client,
+    /// For what is sent without a name: each request on a connection of its own, so that the server
+    /// cannot tell whose it is by what else came on it.
+    unnamed: reqwest::Client,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     known: Mutex<Known>,
@@ -98,8 +104,13 @@ impl HttpClient {
                 base: base.to_string(),
             });
         }
+        let build = |idle_connections| {
+            build(&base, &options.extra_root_certificates, idle_connections)
+                .map_err(HttpSetupError::Tls)
+        };
         Ok(Self {
-            http: build(&base, &options.extra_root_certificates).map_err(HttpSetupError::Tls)?,
+            http: build(usize::MAX)?,
+            unnamed: build(0)?,
             base,
             clock: options.clock,
             entropy: options.entropy,
@@ -132,7 +143,7 @@ impl HttpClient {
     }
 
     /// The server's time, as far as it is known.
-    fn server_now(&self) -> Timestamp {
+    pub(crate) fn server_now(&self) -> Timestamp {
         let now = self.clock.now().as_millis();
         Timestamp::from_millis(now.saturating_add_signed(self.known().skew_ms))
     }
@@ -152,7 +163,11 @@ impl HttpClient {
     }
 }
 
-fn build(base: &BaseUrl, extra_roots: &[Vec<u8>]) -> Result<reqwest::Client, reqwest::Error> {
+fn build(
+    base: &BaseUrl,
+    extra_roots: &[Vec<u8>],
+    idle_connections: usize,
+) -> Result<reqwest::Client, reqwest::Error> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Fails when another thread installed one in between, which is as good.
         rustls::crypto::ring::default_provider()
@@ -167,6 +182,7 @@ fn build(base: &BaseUrl, extra_roots: &[Vec<u8>]) -> Result<reqwest::Client, req
         reqwest::Client::builder()
             .user_agent(concat!("satpost-client/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(idle_connections)
             .redirect(reqwest::redirect::Policy::none())
     };
     match builder().tls_certs_merge(roots.clone()).build() {

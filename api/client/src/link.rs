@@ -160,6 +160,7 @@ mod tests {
                 counter,
                 previous: envelopes.last().map_or([0; 32], Envelope::link),
                 sent_at: Timestamp::from_millis(counter),
+                token: None,
                 content: Content::Text(format!("message {counter}")),
             });
         }

@@ -2,9 +2,13 @@
 //! none is missing, moved or exchanged, and that it signed for that.
 //!
 //! The chain is recomputed from the last verified message over (seq, id, digest); a server that
-//! leaves one out, or shows another past than before, cannot produce a chain that fits.
+//! leaves one out, or shows another past than before, cannot produce a chain that fits. What it lets
+//! go of it signs for, too.
 
-use satpost_api_types::messages::{Delivery, FetchMessagesResponse, SignedHead, head_bytes};
+use satpost_api_types::messages::{
+    AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, AcknowledgeThrough, DeletionScope,
+    Delivery, FetchMessagesResponse, SignedHead, deletion_receipt_bytes, head_bytes,
+};
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::{ChainHash, Digest, parse_hex};
 use satpost_domain::mailbox::{chain_start, extend_chain};
@@ -44,6 +48,23 @@ pub struct VerifiedMessage {
     pub body: Option<Vec<u8>>,
     /// Why only a tombstone is left: `expired` or `wiped`.
     pub gone: Option<String>,
+    /// True when a stranger sent it, by the server's word.
+    pub knock: bool,
+}
+
+/// The server's signed word that it let messages go, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptReceipt {
+    /// The last message of them.
+    pub through: u64,
+    /// The chain after it.
+    pub chain: ChainHash,
+    /// How many bodies were forgotten.
+    pub deleted: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The signature, 128 hexadecimal characters.
+    pub receipt: String,
 }
 
 /// The server's account of the mailbox does not hold. Keep it as evidence; acknowledge nothing.
@@ -96,6 +117,30 @@ pub enum MailboxMismatch {
     /// The head is not signed by the server this wallet registered with.
     #[error("the head of the mailbox is not signed by the server's key")]
     HeadSignature,
+    /// Messages were acknowledged, and the server does not sign that it let them go.
+    #[error(
+        "the server did not sign that it let go of the messages through {through}; another installation may have acknowledged more with the same key"
+    )]
+    NoDeletionReceipt {
+        /// The last message that was acknowledged.
+        through: u64,
+    },
+    /// What it signed is not that.
+    #[error(
+        "the server's receipt for letting go of the messages through {through} does not verify"
+    )]
+    DeletionReceipt {
+        /// The last message that was acknowledged.
+        through: u64,
+    },
+}
+
+impl MailboxMismatch {
+    /// False for an answer that cannot be read at all: it says nothing, so it breaks nothing.
+    #[must_use]
+    pub const fn is_evidence(&self) -> bool {
+        !matches!(self, Self::Malformed { .. })
+    }
 }
 
 /// Checks one answer against what was verified before. Without `known` (a wallet restored from its
@@ -130,6 +175,46 @@ pub fn check_mailbox(
         return Err(MailboxMismatch::Chain { seq: end.seq });
     }
     Ok(verified)
+}
+
+/// Checks the server's receipt for an acknowledgement through `head`.
+///
+/// # Errors
+/// [`MailboxMismatch`].
+pub fn check_deletion(
+    mailbox: &MessagingKey,
+    server_key: &ClientId,
+    head: VerifiedHead,
+    answer: &AcknowledgeMessagesResponse,
+) -> Result<KeptReceipt, MailboxMismatch> {
+    let through = head.seq;
+    let (Some(at), Some(receipt)) = (answer.at, &answer.receipt) else {
+        return Err(MailboxMismatch::NoDeletionReceipt { through });
+    };
+    let scope = DeletionScope::Through {
+        through,
+        chain: *head.chain.as_bytes(),
+    };
+    let signed = deletion_receipt_bytes(mailbox.as_bytes(), &scope, answer.deleted, at);
+    parse_hex(receipt)
+        .ok()
+        .and_then(|signature| server_key.verify(&signed, &signature).ok())
+        .ok_or(MailboxMismatch::DeletionReceipt { through })?;
+    Ok(KeptReceipt {
+        through,
+        chain: head.chain,
+        deleted: answer.deleted,
+        at: Timestamp::from_millis(at),
+        receipt: receipt.clone(),
+    })
+}
+
+/// The acknowledgement of everything through `head`.
+pub(crate) fn acknowledgement(head: VerifiedHead) -> AcknowledgeMessagesRequest {
+    AcknowledgeMessagesRequest::Through(AcknowledgeThrough {
+        through: head.seq,
+        chain: head.chain.to_string(),
+    })
 }
 
 fn check_head(
@@ -189,6 +274,7 @@ fn check_delivery(
         accepted_at: Timestamp::from_millis(delivery.accepted_at),
         body: body.filter(|_| delivery.parked.is_none()),
         gone: delivery.gone.clone(),
+        knock: delivery.knock,
     })
 }
 

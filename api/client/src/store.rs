@@ -1,7 +1,8 @@
 //! What a wallet keeps on disk, sealed with the seed's store key.
 //!
-//! One folder (0700): `seed` (see [`crate::seed_file`]), `lock`, `state` (small, rewritten whole) and
-//! `records/`, one file for each message that was received or sent. Every file is written beside its
+//! One folder (0700): `seed` (see [`crate::seed_file`]), `lock`, `state` (small, rewritten whole),
+//! `records/`, one file for each message that was received or sent, and `evidence/` (see
+//! [`crate::evidence`]), which is not sealed: it is there to be shown. Every file is written beside its
 //! place, synced, renamed and its folder synced, so that after a crash the old or the new content
 //! is there, never a mixture. A second process is kept out by a lock.
 
@@ -14,10 +15,13 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+pub(crate) use records::is_record_name;
 pub use records::{Record, RecordId};
 pub(crate) use sealed_file::replace as replace_file;
+pub(crate) use sealed_file::{open_bytes, seal_bytes};
 pub use state::{
-    Contact, MailboxRecord, PendingMessage, PushSubscription, SealedMessage, ServerRecord, State,
+    Contact, HeldToken, IssuedToken, MailboxRecord, PendingMessage, PushSubscription,
+    SealedMessage, ServerRecord, Standing, State,
 };
 
 use crate::keys::StoreKey;

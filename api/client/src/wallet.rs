@@ -3,17 +3,22 @@
 //! What is sent is stored with its idempotency key before it is sent; what is received is stored
 //! before it is acknowledged. So a flow that was cut off is finished by running it again.
 
+mod backing_up;
 mod contacts;
 mod descriptors;
 mod error;
+mod holding;
 mod import_parts;
 mod intake;
+mod introducing;
 mod listening;
 mod pushing;
 mod receiving;
 mod registration;
 mod sending;
+mod speaking;
 mod streaming;
+mod tokens;
 mod watching;
 
 use std::path::{Path, PathBuf};
@@ -29,16 +34,21 @@ use crate::seed::Seed;
 use crate::seed_file;
 use crate::store::{Record, State, Store};
 
+pub use backing_up::RestoredBackup;
+pub use contacts::{CARD_TOKENS_MAX, CONTACTS_MAX};
 pub use descriptors::{DescriptorReach, DescriptorWatch};
 pub use error::WalletError;
-pub use listening::{ChangeFeed, ProvenTransaction};
+pub use listening::{ChangeFeed, MessageBell, ProvenTransaction};
 pub use receiving::{Notice, ReceiveReport};
-pub use sending::SendOutcome;
+pub use sending::{KnockReason, SendOptions, SendOutcome};
 pub use streaming::MessageFeed;
 pub use watching::TransactionList;
 
 /// The server a wallet uses when none is named: one on this machine.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:8420";
+/// The most work a wallet does for one message unless told otherwise, in bits: 64 times what a server
+/// asks for by default, about a minute on a phone.
+pub const WORK_BITS_MAX: u32 = 26;
 
 /// Where a wallet is and how it reaches its server.
 #[derive(Clone)]
@@ -49,6 +59,8 @@ pub struct WalletOptions {
     pub server: Option<String>,
     /// The passphrase of the seed file, if it has one.
     pub passphrase: Option<String>,
+    /// The most work done for one message to someone who has given no token, in bits.
+    pub work_bits_max: u32,
     /// How calls are made.
     pub http: HttpOptions,
 }
@@ -61,6 +73,7 @@ impl WalletOptions {
             folder: folder.to_owned(),
             server: None,
             passphrase: None,
+            work_bits_max: WORK_BITS_MAX,
             http: HttpOptions::default(),
         }
     }

@@ -6,6 +6,7 @@
 //! hash fits one block of SHA-256, so a try costs a phone what it must and nothing more.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::hash::{sha256, tagged};
@@ -43,11 +44,22 @@ impl WorkSubject {
     /// Does the work: finds a nonce with `bits` leading zero bits, on average in `2^bits` tries.
     #[must_use]
     pub fn work(&self, created: u64, bits: u32) -> WorkProof {
+        self.try_nonces(created, bits, 0..=u64::MAX)
+            .expect("work is bounded to far fewer bits than a nonce has")
+    }
+
+    /// Does a part of the work: looks for a nonce among `nonces` only, for callers that want to stop
+    /// or to be stopped in between.
+    #[must_use]
+    pub fn try_nonces(
+        &self,
+        created: u64,
+        bits: u32,
+        mut nonces: RangeInclusive<u64>,
+    ) -> Option<WorkProof> {
         let challenge = self.challenge(created);
-        let nonce = (0..=u64::MAX)
-            .find(|nonce| leading_zeros(&challenge, *nonce) >= bits)
-            .expect("work is bounded to far fewer bits than a nonce has");
-        WorkProof { created, nonce }
+        let nonce = nonces.find(|nonce| leading_zeros(&challenge, *nonce) >= bits)?;
+        Some(WorkProof { created, nonce })
     }
 
     fn challenge(&self, created: u64) -> [u8; 32] {
@@ -164,6 +176,15 @@ mod tests {
             ..proof
         };
         assert!(!later.holds(&subject(), bits, at(10_000)));
+    }
+
+    #[test]
+    fn work_in_parts_finds_the_same_nonce() {
+        let whole = subject().work(10_000, BITS);
+        let before = subject().try_nonces(10_000, BITS, 0..=whole.nonce - 1);
+        assert_eq!(before, None, "a smaller nonce would have been found first");
+        let rest = subject().try_nonces(10_000, BITS, whole.nonce..=u64::MAX);
+        assert_eq!(rest, Some(whole));
     }
 
     #[test]

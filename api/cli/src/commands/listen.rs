@@ -1,17 +1,27 @@
-//! What happens to transactions, live.
+//! Messages and what happens to transactions, live.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use satpost_api_types::transactions::TransactionChange;
-use satpost_client::wallet::Wallet;
-use tokio::time::{Instant, timeout_at};
+use satpost_client::wallet::{Wallet, WalletError};
+use tokio::time::{Instant, sleep_until};
 
+use super::messages::show_report;
 use super::transactions::{amount, step};
 use crate::arguments::ListenArguments;
 use crate::exit;
 use crate::output::Output;
 
-/// Shows every step of the wallet's transactions, each once.
+/// Something to show.
+enum News {
+    /// A step of a transaction.
+    Change(TransactionChange),
+    /// A message waits.
+    Message,
+}
+
+/// Shows messages and every step of the wallet's transactions, each once.
 pub(crate) async fn listen(
     wallet: &mut Wallet,
     arguments: &ListenArguments,
@@ -24,21 +34,51 @@ pub(crate) async fn listen(
     };
     let mut feed = wallet.listen(cursor)?;
     let mut exit_code = ExitCode::from(exit::NOTHING);
+    fetch(wallet, output, &mut exit_code).await?;
+    let mut bell = wallet.message_bell()?;
     loop {
-        let next = wallet.next_change(&mut feed);
-        let change = match deadline {
-            None => next.await?,
-            Some(deadline) => match timeout_at(deadline, next).await {
-                Ok(change) => change?,
-                Err(_) => return Ok(exit_code),
-            },
+        // Neither future loses anything when it is dropped: what it waited for comes again.
+        let news: Result<News, WalletError> = tokio::select! {
+            change = wallet.next_change(&mut feed) => change.map(News::Change),
+            rung = bell.ring() => rung.map(|()| News::Message),
+            () = end(deadline) => return Ok(exit_code),
         };
-        output.show(&describe(&change), &serde_json::to_value(&change)?);
-        exit_code = ExitCode::SUCCESS;
-        if !arguments.all {
-            // After it is shown: what is cut off here is shown again rather than never.
-            wallet.remember_transactions(Some(change.step.position))?;
+        match news? {
+            News::Change(change) => {
+                output.show(&describe(&change), &serde_json::to_value(&change)?);
+                exit_code = ExitCode::SUCCESS;
+                if !arguments.all {
+                    // After it is shown: what is cut off here is shown again rather than never.
+                    wallet.remember_transactions(Some(change.step.position))?;
+                }
+            }
+            News::Message => {
+                fetch(wallet, output, &mut exit_code).await?;
+                bell = wallet.message_bell()?;
+            }
         }
+    }
+}
+
+/// Fetches and shows what waits.
+async fn fetch(
+    wallet: &mut Wallet,
+    output: &Output,
+    exit_code: &mut ExitCode,
+) -> anyhow::Result<()> {
+    let report = wallet.fetch_messages(Duration::ZERO).await?;
+    if !report.records.is_empty() || !report.notices.is_empty() {
+        *exit_code = ExitCode::SUCCESS;
+    }
+    show_report(wallet, &report, output);
+    Ok(())
+}
+
+/// Comes at the deadline; without one, never.
+async fn end(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,16 +1,17 @@
-//! Messages.
+//! Sending, fetching and listing messages.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use satpost_client::envelope::KIND_TEXT;
+use satpost_client::envelope::{KIND_CARD, KIND_TEXT};
 use satpost_client::http::CallError;
-use satpost_client::link::Continuity;
-use satpost_client::store::Record;
-use satpost_client::wallet::{Notice, SendOutcome, Wallet, WalletError};
-use serde_json::{Value, json};
+use satpost_client::wallet::{
+    KnockReason, ReceiveReport, SendOptions, SendOutcome, Wallet, WalletError,
+};
+use serde_json::json;
 
+use super::received::{describe, describe_notice};
 use crate::exit;
 use crate::output::Output;
 
@@ -19,14 +20,34 @@ pub(crate) async fn send_message(
     wallet: &mut Wallet,
     contact: &str,
     text: &str,
-    ttl: Option<Duration>,
+    options: SendOptions,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    match wallet.send_message(contact, text, ttl).await? {
+    match wallet.send_message(contact, text, options).await? {
         SendOutcome::Accepted(record) => {
             let (text, value) = describe(wallet, &record);
             output.show(&text, &value);
             Ok(ExitCode::SUCCESS)
+        }
+        SendOutcome::Knocked { record, reason } => {
+            let (text, mut value) = describe(wallet, &record);
+            let (name, hint) = match reason {
+                KnockReason::NotKnownYet => (
+                    "not-known-yet",
+                    "Sent as a stranger's; that ends when the contact has written back.",
+                ),
+                KnockReason::TokenRefused => (
+                    "token-refused",
+                    "The contact's mailbox knows this wallet no more, so this was sent as a stranger's.",
+                ),
+            };
+            value["knocked"] = json!(name);
+            output.show(&text, &value);
+            output.hint(hint);
+            Ok(ExitCode::SUCCESS)
+        }
+        SendOutcome::TooMuchWork { bits, max } => {
+            Err(WalletError::TooMuchWork { bits, max }).context("not sent yet; the message is kept")
         }
         SendOutcome::Waiting(error) => Err(WalletError::Call(error))
             .context("not sent yet; the message is kept and goes along with the next one"),
@@ -56,10 +77,20 @@ pub(crate) async fn fetch_messages(
     for (_, outcome) in wallet.flush_outbox().await? {
         match outcome {
             SendOutcome::Refused(error) => hint_refused(&error, output),
-            SendOutcome::Accepted(_) | SendOutcome::Waiting(_) | SendOutcome::Queued => {}
+            SendOutcome::Accepted(_)
+            | SendOutcome::Knocked { .. }
+            | SendOutcome::Waiting(_)
+            | SendOutcome::Queued
+            | SendOutcome::TooMuchWork { .. } => {}
         }
     }
     let report = wallet.fetch_messages(wait).await?;
+    show_report(wallet, &report, output);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what was fetched.
+pub(super) fn show_report(wallet: &Wallet, report: &ReceiveReport, output: &Output) {
     for record in &report.records {
         let (text, value) = describe(wallet, record);
         output.show(&text, &value);
@@ -68,7 +99,6 @@ pub(crate) async fn fetch_messages(
         let (text, value) = describe_notice(wallet, notice);
         output.show(&text, &value);
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Lists what is stored.
@@ -79,10 +109,10 @@ pub(crate) fn list_messages(wallet: &Wallet, output: &Output) -> anyhow::Result<
     }
     for pending in &wallet.state().outbox {
         let name = wallet.name_of(&pending.contact);
-        let text = if pending.kind == KIND_TEXT {
-            pending.text.as_str()
-        } else {
-            "(card)"
+        let text = match pending.kind {
+            KIND_TEXT => pending.text.as_str(),
+            KIND_CARD => "(card)",
+            _ => "(a word from wallet to wallet)",
         };
         output.show(
             &format!("to {name}, not sent yet: {text}"),
@@ -97,12 +127,13 @@ pub(crate) async fn show_queue(wallet: &Wallet, output: &Output) -> anyhow::Resu
     let queue = wallet.get_queue().await?;
     output.show(
         &format!(
-            "{} messages (at most {}), {} bytes (at most {}), {} parked, acknowledged through {}",
+            "{} messages (at most {}), {} bytes (at most {}), {} parked, {} of strangers, acknowledged through {}",
             queue.messages,
             queue.messages_max,
             queue.bytes,
             queue.bytes_max,
             queue.parked,
+            queue.knocks,
             queue.acknowledged
         ),
         &serde_json::to_value(&queue)?,
@@ -114,116 +145,4 @@ fn hint_refused(error: &CallError, output: &Output) {
     output.hint(&format!(
         "A waiting message was not taken and is dropped: {error}"
     ));
-}
-
-fn describe(wallet: &Wallet, record: &Record) -> (String, Value) {
-    let accepted_at = record.accepted_at().as_millis();
-    match record {
-        Record::Received {
-            sender,
-            contact,
-            kind,
-            text,
-            sent_at,
-            continuity,
-            ..
-        } => {
-            let name = wallet.name_of(sender);
-            let (warning, continuity) = describe_continuity(*continuity);
-            let is_text = *kind == KIND_TEXT;
-            let shown = if is_text { text } else { "(card)" };
-            (
-                format!("from {name}: {shown}{warning}"),
-                json!({
-                    "kind": if is_text { "received" } else { "received-card" },
-                    "from": name,
-                    "sender": sender.to_string(),
-                    "known": contact.is_some(),
-                    "text": text,
-                    "sent_at": sent_at.as_millis(),
-                    "accepted_at": accepted_at,
-                    "continuity": continuity,
-                }),
-            )
-        }
-        Record::Sent {
-            contact,
-            kind,
-            text,
-            expires_at,
-            ..
-        } => {
-            let name = wallet.name_of(contact);
-            let is_text = *kind == KIND_TEXT;
-            let shown = if is_text { text } else { "(card)" };
-            (
-                format!("to {name}: {shown}"),
-                json!({
-                    "kind": if is_text { "sent" } else { "sent-card" },
-                    "to": name,
-                    "text": text,
-                    "accepted_at": accepted_at,
-                    "expires_at": expires_at.as_millis(),
-                }),
-            )
-        }
-        Record::Gone { reason, .. } => (
-            format!("a message ended before it was fetched: {reason}"),
-            json!({ "kind": "gone", "reason": reason, "accepted_at": accepted_at }),
-        ),
-        Record::Unreadable { id, reason, .. } => (
-            format!("a message was set aside: {reason}"),
-            json!({
-                "kind": "unreadable",
-                "id": id.to_string(),
-                "reason": reason,
-                "accepted_at": accepted_at,
-            }),
-        ),
-    }
-}
-
-fn describe_continuity(continuity: Continuity) -> (String, Value) {
-    match continuity {
-        Continuity::Follows => (String::new(), json!("follows")),
-        Continuity::Begins => (String::new(), json!("begins")),
-        Continuity::Late => ("  (late)".to_owned(), json!("late")),
-        Continuity::Gap { missing } => (
-            format!("  ({missing} before it are missing)"),
-            json!({ "missing": missing }),
-        ),
-        Continuity::WrongLink => (
-            "  (the one before it is not the one received)".to_owned(),
-            json!("wrong-link"),
-        ),
-    }
-}
-
-fn describe_notice(wallet: &Wallet, notice: &Notice) -> (String, Value) {
-    match notice {
-        Notice::Replayed { sender, counter } => {
-            let name = wallet.name_of(sender);
-            (
-                format!("message {counter} of {name} came again and was dropped"),
-                json!({ "kind": "replayed", "from": name, "counter": counter }),
-            )
-        }
-        Notice::ContactChanged { name } => (
-            format!("{name} has a new card"),
-            json!({ "kind": "contact-changed", "name": name }),
-        ),
-        Notice::CardRefused { sender } => {
-            let name = wallet.name_of(sender);
-            (
-                format!("{name} sent a card that cannot be used"),
-                json!({ "kind": "card-refused", "from": name }),
-            )
-        }
-        Notice::MailboxJoined { seq } => (
-            format!(
-                "the mailbox begins at message {seq}; what was before was acknowledged earlier"
-            ),
-            json!({ "kind": "mailbox-joined", "seq": seq }),
-        ),
-    }
 }

@@ -13,13 +13,22 @@ fn secret() -> MessagingSecret {
 }
 
 fn card() -> ContactCard {
-    ContactCard::sign(
-        &secret(),
-        "Alice",
-        Some(ADDRESS),
-        Some("https://post.example"),
-    )
-    .unwrap()
+    let token = TokenSecret::from_field([7; 32]);
+    let fields = CardFields {
+        name: "Alice",
+        payment_address: Some(ADDRESS),
+        server: Some("https://post.example"),
+        token: token.as_ref(),
+    };
+    ContactCard::sign(&secret(), fields).unwrap()
+}
+
+/// A card with a name only.
+fn named(name: &str) -> CardFields<'_> {
+    CardFields {
+        name,
+        ..CardFields::default()
+    }
 }
 
 #[test]
@@ -28,7 +37,8 @@ fn the_text_form_reads_back_in_either_case() {
     assert_eq!(text.parse(), Ok(card()));
     assert_eq!(text.to_uppercase().parse(), Ok(card()));
     assert_eq!(format!("  {text}\n").parse(), Ok(card()));
-    let bare = ContactCard::sign(&secret(), "Bob", None, None).unwrap();
+    let bare = ContactCard::sign(&secret(), named("Bob")).unwrap();
+    assert_eq!(bare.token(), None);
     assert_eq!(bare.to_string().parse(), Ok(bare));
 }
 
@@ -74,14 +84,16 @@ proptest! {
 
 #[test]
 fn fields_out_of_bounds_are_refused_by_name() {
-    let field = |name: &str, address: Option<&str>, server: Option<&str>| match ContactCard::sign(
-        &secret(),
-        name,
-        address,
-        server,
-    ) {
-        Err(CardError::Field { field }) => field,
-        other => panic!("expected a refused field, got {other:?}"),
+    let field = |name: &str, payment_address: Option<&str>, server: Option<&str>| {
+        let fields = CardFields {
+            payment_address,
+            server,
+            ..named(name)
+        };
+        match ContactCard::sign(&secret(), fields) {
+            Err(CardError::Field { field }) => field,
+            other => panic!("expected a refused field, got {other:?}"),
+        }
     };
     assert_eq!(field("", None, None), "name");
     assert_eq!(field(&"x".repeat(65), None, None), "name");
@@ -105,11 +117,30 @@ fn a_signed_card_with_a_bad_field_is_refused() {
     );
 }
 
+#[test]
+fn a_token_has_32_bytes_that_say_something() {
+    let parse = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut fields = card().fields();
+        change(&mut fields);
+        let signature = secret().sign(&[SIGNATURE_CONTEXT, &fields].concat());
+        let bytes = [fields, signature.to_vec()].concat();
+        let text = format!("{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_lowercase());
+        text.parse::<ContactCard>()
+    };
+    let length = card().fields().len() - 33;
+    let refused = Err(CardError::Field {
+        field: "delivery token",
+    });
+    assert_eq!(parse(&|fields| fields[length] = 31), refused);
+    assert_eq!(parse(&|fields| fields[length + 1..].fill(0)), refused);
+    assert_eq!(parse(&|_| ()), Ok(card()));
+}
+
 /// Cards are printed and kept for years.
 #[test]
 fn the_text_form_never_changes() {
     assert_eq!(
         card().to_string(),
-        "satpost1:xnbpvomuxwnad5llghzkajmbjonwplpdzxgf4x5gn4ujixujj34qkqlmnfrwkqdcmnzhimlqhb3xa5bzoy2gm4tqmyzxi23ogbzxezbzg5ygw43hon4ggnliom2te3dbmz4ho4tvhfvwozlfobuhm4zxojywuzlqojugofdior2ha4z2f4xxa33toqxgk6dbnvygyzlx6skzyy4e6rwhkn5vtfx4axktcf2emfb32rsmyva2uqqk5q6sj6ysgjnwi6eip4itsi35qkhzgpqt5m5jguu2ahqwl64jgurgmidqa"
+        "satpost1:xnbpvomuxwnad5llghzkajmbjonwplpdzxgf4x5gn4ujixujj34qkqlmnfrwkqdcmnzhimlqhb3xa5bzoy2gm4tqmyzxi23ogbzxezbzg5ygw43hon4ggnliom2te3dbmz4ho4tvhfvwozlfobuhm4zxojywuzlqojugofdior2ha4z2f4xxa33toqxgk6dbnvygyzjaa4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dr5xntr32o4aqsjszeedxk365tr2jpw2vjksu7wzqjnmeb4272ieb2lexz4gd5kegkqey3ciu5bx7lztx4k6f266dulw55qbsdhb42b4"
     );
 }

@@ -43,6 +43,9 @@ pub(super) struct Call<'k> {
     pub(super) headers: Vec<(&'static str, String)>,
     /// How long the server may hold the request back.
     pub(super) wait: Duration,
+    /// True when nothing may tell who asks: no key, no connection, and nothing that was learned on one
+    /// and repeated on the other.
+    pub(super) unnamed: bool,
 }
 
 impl<'k> Call<'k> {
@@ -57,6 +60,7 @@ impl<'k> Call<'k> {
             signers,
             headers: Vec::new(),
             wait: Duration::ZERO,
+            unnamed: false,
         }
     }
 
@@ -71,6 +75,16 @@ impl<'k> Call<'k> {
             method,
             command: Some(command),
             ..Self::query(path, Some(signers))
+        }
+    }
+
+    /// A command of somebody who does not say who it is.
+    pub(super) fn unnamed(method: Method, path: &str, command: CommandId) -> Self {
+        Self {
+            method,
+            command: Some(command),
+            unnamed: true,
+            ..Self::query(path, None)
         }
     }
 
@@ -160,7 +174,9 @@ impl HttpClient {
         let unreachable = |source| CallError::Unreachable { attempts, source };
         let response = self.request(call).send().await.map_err(unreachable)?;
         let status = response.status();
-        self.learn_position(response.headers());
+        if !call.unnamed {
+            self.learn_position(response.headers());
+        }
         let retry_after = retry_after(response.headers());
         let is_problem = is_problem(response.headers());
         if status.is_success() {
@@ -184,8 +200,12 @@ impl HttpClient {
         let url = self.base.join(&call.path, &call.query);
         let digest = call.body.as_ref().map(|body| content_digest(&body.bytes));
         let command = call.command.map(|command| command.to_string());
-        let mut request = self
-            .http
+        let http = if call.unnamed {
+            &self.unnamed
+        } else {
+            &self.http
+        };
+        let mut request = http
             .request(call.method.clone(), url.clone())
             .timeout(CALL_TIMEOUT + call.wait);
         if let Some(signers) = call.signers {

@@ -13,10 +13,9 @@ use satpost_api_types::balance::{
 use satpost_api_types::clients::{
     ClientResponse, RegisterClientRequest, RegisterClientResponse, RotateMessagingKeyRequest,
 };
-use satpost_api_types::header;
 use satpost_api_types::messages::{
     AcknowledgeMessagesRequest, AcknowledgeMessagesResponse, FetchMessagesResponse, ParkMessages,
-    ParkedMessage, QueueResponse, SendMessageResponse,
+    ParkedMessage, QueueResponse, WipeQueueResponse,
 };
 use satpost_api_types::prices::PriceResponse;
 use satpost_api_types::push::{
@@ -26,7 +25,6 @@ use satpost_api_types::service::{InfoResponse, LimitsResponse};
 use satpost_api_types::transactions::{ListTransactionsResponse, TransactionProof};
 use satpost_domain::ids::Txid;
 use satpost_domain::limits::ADDRESSES_PER_PAGE_MAX;
-use satpost_domain::{CommandId, MessagingKey};
 
 use super::call::{Body, Call};
 use super::{CallError, HttpClient};
@@ -270,31 +268,6 @@ impl HttpClient {
         self.carry_out(&call).await?.json()
     }
 
-    /// Puts a sealed body into the mailbox of `recipient`. A repeat needs the same `command` and the
-    /// same body; it gives the first answer.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn send_message(
-        &self,
-        identity: &IdentitySecret,
-        recipient: &MessagingKey,
-        body: &[u8],
-        ttl: Option<Duration>,
-        command: CommandId,
-    ) -> Result<SendMessageResponse, CallError> {
-        let path = format!("/v1/queues/{recipient}/messages");
-        let mut call = Call::command(Method::POST, &path, Signers::one(identity), command);
-        call.body = Some(Body {
-            content_type: "application/octet-stream",
-            bytes: body.to_vec(),
-        });
-        if let Some(ttl) = ttl {
-            call.headers.push((header::TTL, ttl.as_secs().to_string()));
-        }
-        self.carry_out(&call).await?.json()
-    }
-
     /// A part of the queue of `messaging`; nothing when the server has nothing to say.
     ///
     /// # Errors
@@ -365,9 +338,12 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn wipe_queue(&self, messaging: &MessagingSecret) -> Result<(), CallError> {
+    pub async fn wipe_queue(
+        &self,
+        messaging: &MessagingSecret,
+    ) -> Result<WipeQueueResponse, CallError> {
         let call = self.command(Method::DELETE, "/v1/queue", Signers::one(messaging));
-        self.carry_out(&call).await.map(drop)
+        self.carry_out(&call).await?.json()
     }
 
     /// Names the place where the client's phone is woken. A code goes there and must come back.
@@ -411,7 +387,7 @@ impl HttpClient {
         self.carry_out(&call).await.map(drop)
     }
 
-    fn command<'k>(&self, method: Method, path: &str, signers: Signers<'k>) -> Call<'k> {
+    pub(super) fn command<'k>(&self, method: Method, path: &str, signers: Signers<'k>) -> Call<'k> {
         Call::command(
             method,
             path,

@@ -198,3 +198,45 @@ fn a_message_without_body_needs_a_reason() {
         Err(MailboxMismatch::NoBody { seq: 1 })
     );
 }
+
+/// What the server answers to an acknowledgement through `head`, signed for `signed`.
+fn receipt_for(signed: VerifiedHead, deleted: u64) -> AcknowledgeMessagesResponse {
+    let scope = DeletionScope::Through {
+        through: signed.seq,
+        chain: *signed.chain.as_bytes(),
+    };
+    let bytes = deletion_receipt_bytes(mailbox().as_bytes(), &scope, deleted, 5);
+    AcknowledgeMessagesResponse {
+        deleted,
+        at: Some(5),
+        receipt: Some(hex::encode(server().sign(&bytes))),
+    }
+}
+
+#[test]
+fn a_receipt_of_deletion_is_for_what_was_acknowledged() {
+    let check = |head, answer: &AcknowledgeMessagesResponse| {
+        check_deletion(&mailbox(), &server().client_id(), head, answer)
+    };
+    let all = check_mailbox(&mailbox(), &server().client_id(), start(), &answer(2)).unwrap();
+    let (first, second) = (all[0].head, all[1].head);
+    let good = receipt_for(second, 2);
+    let kept = check(second, &good).unwrap();
+    assert_eq!((kept.through, kept.deleted), (2, 2));
+
+    let forged = Err(MailboxMismatch::DeletionReceipt { through: 2 });
+    assert_eq!(check(second, &receipt_for(first, 2)), forged);
+    let mut changed = good.clone();
+    changed.deleted = 1;
+    assert_eq!(check(second, &changed), forged);
+    changed = good.clone();
+    changed.at = Some(6);
+    assert_eq!(check(second, &changed), forged);
+    changed = good.clone();
+    changed.receipt = Some("no signature".to_owned());
+    assert_eq!(check(second, &changed), forged);
+    changed = good;
+    changed.receipt = None;
+    let missing = Err(MailboxMismatch::NoDeletionReceipt { through: 2 });
+    assert_eq!(check(second, &changed), missing);
+}

@@ -5,8 +5,10 @@ use proptest::prelude::*;
 use satpost_domain::Timestamp;
 
 use super::*;
+use crate::envelope::is_for_people;
 use crate::seed::Seed;
 use crate::testing::Counting;
+use crate::token::TokenSecret;
 
 fn secret(fill: u8) -> MessagingSecret {
     MessagingSecret::derive(&Seed::from_entropy(&[fill; 16]).unwrap(), 0)
@@ -19,6 +21,7 @@ fn envelope(sender: &MessagingSecret, text: &str) -> Envelope {
         counter: 1,
         previous: [0; 32],
         sent_at: Timestamp::from_millis(1_700_000_000_000),
+        token: TokenSecret::from_field([7; 32]),
         content: Content::Text(text.to_owned()),
     }
 }
@@ -33,19 +36,21 @@ proptest! {
         counter in 1_u64..,
         previous: [u8; 32],
         sent_at: u64,
-        card: bool,
+        token: [u8; 32],
+        kind in 1_u8..=4,
     ) {
         let (alice, bob) = (secret(1), secret(2));
         let mut text = text.repeat(repeat);
         while text.len() > CONTENT_BYTES_MAX {
             text.pop();
         }
-        let content = if card { Content::Card(text) } else { Content::Text(text) };
+        let text = if is_for_people(kind) { text } else { String::new() };
         let sealed = Envelope {
             counter,
             previous,
             sent_at: Timestamp::from_millis(sent_at),
-            content,
+            token: TokenSecret::from_field(token),
+            content: Content::from_parts(kind, text).unwrap(),
             ..envelope(&alice, "")
         };
         let body = seal(&sealed, &alice, &bob.public(), &Counting::default()).unwrap();
@@ -161,7 +166,7 @@ fn an_envelope_of_another_form_is_refused_by_name() {
         OpenError::Envelope(EnvelopeError::UnknownVersion { actual: 2 })
     );
     assert_eq!(
-        open_changed(&|plain| plain[97] = 9),
+        open_changed(&|plain| plain[129] = 9),
         OpenError::Envelope(EnvelopeError::UnknownKind { actual: 9 })
     );
     assert_eq!(
@@ -173,13 +178,15 @@ fn an_envelope_of_another_form_is_refused_by_name() {
         malformed("counter")
     );
     assert_eq!(
-        open_changed(&|plain| plain[98..100].fill(0xff)),
+        open_changed(&|plain| plain[130..132].fill(0xff)),
         malformed("length")
     );
     assert_eq!(
-        open_changed(&|plain| plain[100] = 0xff),
+        open_changed(&|plain| plain[132] = 0xff),
         malformed("content")
     );
+    // What wallets say to each other has no words.
+    assert_eq!(open_changed(&|plain| plain[129] = 3), malformed("content"));
     assert_eq!(open_changed(&|plain| plain.push(1)), malformed("padding"));
     assert_eq!(open_changed(&|_| ()), OpenError::BadSignature);
 }
@@ -207,6 +214,6 @@ fn the_sealed_form_never_changes() {
     );
     assert_eq!(
         hex::encode(sealed.link()),
-        "e126fc73bb7912fdcd923e8cd4a53c18d685c7c71f45a81d1b3ab338ab80427a"
+        "852243bd452d938ca6f51cf312f2413f71ff40a2ae9b1145751fb4ed7014a46d"
     );
 }

@@ -53,6 +53,8 @@ pub enum Record {
         accepted_at: Timestamp,
         /// How it joins those before.
         continuity: Continuity,
+        /// True when it came as a stranger's.
+        knock: bool,
     },
     /// A message from this wallet.
     Sent {
@@ -113,16 +115,30 @@ impl Store {
         records: &[(RecordId, Record)],
         entropy: &dyn Entropy,
     ) -> Result<(), StoreError> {
+        let named = records
+            .iter()
+            .map(|(id, record)| (id.file_name(), record.clone()));
+        self.write_named_records(&named.collect::<Vec<_>>(), entropy)
+    }
+
+    /// Writes records as [`Self::read_named_records`] gave them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn write_named_records(
+        &self,
+        records: &[(String, Record)],
+        entropy: &dyn Entropy,
+    ) -> Result<(), StoreError> {
         if records.is_empty() {
             return Ok(());
         }
-        for (id, record) in records {
-            let name = id.file_name();
+        for (name, record) in records {
             let bytes = zeroize::Zeroizing::new(
                 postcard::to_stdvec(record).expect("a record has no type that postcard refuses"),
             );
-            let path = self.records_folder().join(&name);
-            sealed_file::write(&path, &self.key, &name, &bytes, entropy)?;
+            let path = self.records_folder().join(name);
+            sealed_file::write(&path, &self.key, name, &bytes, entropy)?;
         }
         sync_folder(&self.records_folder())
     }
@@ -132,6 +148,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn read_records(&self) -> Result<Vec<Record>, StoreError> {
+        let named = self.read_named_records()?;
+        Ok(named.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// Every record with the name of its file, by the time the server took it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn read_named_records(&self) -> Result<Vec<(String, Record)>, StoreError> {
         let folder = self.records_folder();
         let failed = |source| io_error(&folder, "read", source);
         let mut records = Vec::new();
@@ -146,15 +171,26 @@ impl Store {
             };
             let record: Record = postcard::from_bytes(&bytes)
                 .map_err(|_| StoreError::Unreadable { path: path.clone() })?;
-            records.push((record.accepted_at(), name.to_owned(), record));
+            records.push((name.to_owned(), record));
         }
-        records.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
-        Ok(records.into_iter().map(|(_, _, record)| record).collect())
+        records.sort_by(|(one_name, one), (two_name, two)| {
+            (one.accepted_at(), one_name).cmp(&(two.accepted_at(), two_name))
+        });
+        Ok(records)
     }
 
     fn records_folder(&self) -> PathBuf {
         self.folder.join(RECORDS_FOLDER)
     }
+}
+
+/// True for a name that a record can have: nothing of a backup is written anywhere else.
+pub(crate) fn is_record_name(name: &str) -> bool {
+    let known = name.starts_with("mailbox-") || name.starts_with("sent-");
+    known
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// serde knows arrays up to 32; a signature is two of them.

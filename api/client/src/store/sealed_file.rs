@@ -29,11 +29,20 @@ pub(super) fn read(
     key: &StoreKey,
     role: &str,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(io_error(path, "read", source)),
-    };
+    match fs::read(path) {
+        Ok(bytes) => open_bytes(&bytes, path, key, role).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(io_error(path, "read", source)),
+    }
+}
+
+/// Opens what was read from `path`.
+pub(crate) fn open_bytes(
+    bytes: &[u8],
+    path: &Path,
+    key: &StoreKey,
+    role: &str,
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let unreadable = || StoreError::Unreadable {
         path: path.to_owned(),
     };
@@ -57,7 +66,7 @@ pub(super) fn read(
         .map_err(|_| unreadable())?
         .len();
     content.truncate(length);
-    Ok(Some(content))
+    Ok(content)
 }
 
 /// Seals and replaces a file. The rename is durable only once its folder is synced.
@@ -68,13 +77,23 @@ pub(super) fn write(
     content: &[u8],
     entropy: &dyn Entropy,
 ) -> Result<(), StoreError> {
+    replace(path, &seal_bytes(key, role, content, entropy))
+}
+
+/// Seals `content`; no two times alike.
+pub(crate) fn seal_bytes(
+    key: &StoreKey,
+    role: &str,
+    content: &[u8],
+    entropy: &dyn Entropy,
+) -> Vec<u8> {
     let salt = draw::<SALT_BYTES>(entropy);
     let header = [MAGIC, &[VERSION][..], &salt].concat();
     let mut sealed = content.to_vec();
     file_key(key, role, &salt)
         .seal_in_place_append_tag(zero_nonce(), Aad::from(&header), &mut sealed)
         .expect("a wallet's file is far below the 256 GiB that ChaCha20 can seal");
-    replace(path, &[header, sealed].concat())
+    [header, sealed].concat()
 }
 
 /// Writes `bytes` beside `path`, syncs, and moves them there.

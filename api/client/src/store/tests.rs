@@ -31,6 +31,7 @@ fn received(text: &str, accepted_at: u64) -> Record {
         sent_at: Timestamp::from_millis(1),
         accepted_at: Timestamp::from_millis(accepted_at),
         continuity: Continuity::Follows,
+        knock: false,
     }
 }
 

@@ -1,5 +1,8 @@
 //! A server double with the parts that the wallet's promises depend on: it checks signatures,
-//! remembers idempotency keys, chains and signs mailboxes, and fails on demand.
+//! remembers idempotency keys, lets in whom a mailbox lets in, chains and signs mailboxes, and fails
+//! on demand.
+
+mod admission;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use satpost_api_types::messages::{
-    AcknowledgeMessagesRequest, Delivery, FetchMessagesResponse, SendMessageResponse, SignedHead,
-    head_bytes, receipt_bytes,
+    AcknowledgeMessagesRequest, DeletionScope, Delivery, FetchMessagesResponse,
+    SendMessageResponse, SignedHead, deletion_receipt_bytes, head_bytes, receipt_bytes,
 };
 use satpost_api_types::problem::ProblemCode;
 use satpost_api_types::signature::{CoveredRequest, content_digest};
@@ -17,6 +20,8 @@ use satpost_domain::ids::parse_hex;
 use satpost_domain::mailbox::{chain_start, extend_chain};
 use satpost_domain::{MessageId, MessagingKey};
 use serde_json::{Value, json};
+
+use admission::Doors;
 
 use super::listener::{Request, Response, listen};
 use crate::keys::{IdentitySecret, RequestKey as _};
@@ -52,6 +57,10 @@ pub(crate) struct World {
     heads: BTreeMap<String, (u64, String)>,
     /// The last acknowledged message by mailbox.
     pub(crate) acknowledged: BTreeMap<String, u64>,
+    /// Who may write to each mailbox.
+    pub(crate) doors: Doors,
+    /// False for a server that keeps its receipts of deletion to itself.
+    pub(crate) signs_deletions: bool,
     /// First answers by idempotency key.
     answers: BTreeMap<String, Value>,
     /// Every request, as it came.
@@ -69,6 +78,8 @@ impl Double {
             mailboxes: BTreeMap::new(),
             heads: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            doors: Doors::default(),
+            signs_deletions: true,
             answers: BTreeMap::new(),
             requests: Vec::new(),
             faults: Vec::new(),
@@ -131,7 +142,11 @@ impl World {
                 headers: vec![("satpost-position", "7".to_owned())],
                 body: body.to_string().into_bytes(),
             },
-            Err(code) => self.problem(code, None),
+            Err(code) => {
+                let retry_after =
+                    (code == ProblemCode::QueueFull).then_some(admission::RETRY_AFTER);
+                self.problem(code, retry_after)
+            }
         })
     }
 
@@ -158,8 +173,18 @@ impl World {
             return Ok(json!({
                 "name": "satpost", "version": "0", "network": "regtest", "authorities": [],
                 "server_key": self.server_key.client_id().to_string(),
-                "vapid_key": "", "knock_work_bits": 8, "now": self.now, "features": [],
+                "vapid_key": "", "now": self.now, "features": [],
+                "knock_work_bits": admission::WORK_BITS,
             }));
+        }
+        if let Some(recipient) = request.path.strip_prefix("/v1/queues/") {
+            let recipient = recipient.trim_end_matches("/messages");
+            let is_signed = request.header("signature-input").is_some();
+            if is_signed {
+                self.verify(request)?;
+            }
+            let knock = self.doors.admit(recipient, request, is_signed, self.now)?;
+            return self.take(recipient, &request.body, knock);
         }
         let keys = self.verify(request)?;
         let body = || -> Value { serde_json::from_slice(&request.body).unwrap_or_default() };
@@ -205,10 +230,9 @@ impl World {
             }
             ("GET", "/v1/messages") => self.fetch(&keys[0], request),
             ("POST", "/v1/messages/ack") => self.acknowledge(&keys[0], &request.body),
-            ("POST", path) if path.starts_with("/v1/queues/") => {
-                let recipient = path.split('/').nth(3).unwrap().to_owned();
-                self.send(&recipient, &request.body)
-            }
+            ("PUT", "/v1/policy") => self.doors.set_policy(&keys[0], &request.body),
+            ("POST", "/v1/delivery-tokens") => self.doors.add_tokens(&keys[0], &request.body),
+            ("DELETE", "/v1/delivery-tokens") => self.doors.revoke_tokens(&keys[0], &request.body),
             _ => Err(ProblemCode::NotFound),
         }
     }
@@ -266,7 +290,9 @@ impl World {
         if request.method == "POST" && known.is_some_and(|known| *known != key) {
             return Err(ProblemCode::AlreadyRegistered);
         }
-        self.clients.insert(keys[0].clone(), key.clone());
+        if let Some(former) = self.clients.insert(keys[0].clone(), key.clone()) {
+            self.doors.inherit(&former, &key);
+        }
         let start = chain_start(&key.parse().unwrap()).to_string();
         self.heads.entry(key.clone()).or_insert((0, start));
         self.mailboxes.entry(key.clone()).or_default();
@@ -275,6 +301,10 @@ impl World {
 
     /// Takes a body without asking for its sender, as a stranger's or a mistaken one.
     pub(crate) fn send(&mut self, recipient: &str, body: &[u8]) -> Result<Value, ProblemCode> {
+        self.take(recipient, body, false)
+    }
+
+    fn take(&mut self, recipient: &str, body: &[u8], knock: bool) -> Result<Value, ProblemCode> {
         let key: MessagingKey = recipient.parse().unwrap();
         let (seq, chain) = self
             .heads
@@ -296,7 +326,7 @@ impl World {
             digest: digest.to_string(),
             accepted_at: self.now,
             expires_at: self.now + 1,
-            knock: false,
+            knock,
             body: Some(body.to_vec().into()),
             gone: None,
             parked: None,
@@ -309,6 +339,14 @@ impl World {
             receipt: hex::encode(self.server_key.sign(&signed)),
         };
         Ok(serde_json::to_value(answer).unwrap())
+    }
+
+    /// Forgets everything a mailbox ever held, as a server that was set back to an old backup.
+    pub(crate) fn set_back(&mut self, mailbox: &str) {
+        let start = chain_start(&mailbox.parse().unwrap()).to_string();
+        self.heads.insert(mailbox.to_owned(), (0, start));
+        self.mailboxes.insert(mailbox.to_owned(), Vec::new());
+        self.acknowledged.remove(mailbox);
     }
 
     fn fetch(&self, mailbox: &str, request: &Request) -> Result<Value, ProblemCode> {
@@ -345,7 +383,7 @@ impl World {
                 chain,
                 signature: hex::encode(signature),
             },
-            full_since: None,
+            full_since: self.doors.full_since(mailbox),
         };
         Ok(serde_json::to_value(answer).unwrap())
     }
@@ -353,7 +391,9 @@ impl World {
     fn acknowledge(&mut self, mailbox: &str, body: &[u8]) -> Result<Value, ProblemCode> {
         let all = self.mailboxes.get_mut(mailbox).unwrap();
         let before = all.len();
-        match serde_json::from_slice(body).unwrap() {
+        let request = serde_json::from_slice(body).unwrap();
+        let scope = DeletionScope::of(&request);
+        match request {
             AcknowledgeMessagesRequest::Through(through) => {
                 let head = &self.heads[mailbox];
                 if through.through > head.0 {
@@ -379,6 +419,16 @@ impl World {
                 all.retain(|delivery| !parked.parked.contains(&delivery.id));
             }
         }
-        Ok(json!({ "deleted": before - all.len() }))
+        let deleted = before - all.len();
+        if deleted > 0 {
+            self.doors.make_room(mailbox);
+        }
+        let Some(scope) = scope.filter(|_| self.signs_deletions) else {
+            return Ok(json!({ "deleted": deleted }));
+        };
+        let key: MessagingKey = mailbox.parse().unwrap();
+        let signed = deletion_receipt_bytes(key.as_bytes(), &scope, deleted as u64, self.now);
+        let receipt = hex::encode(self.server_key.sign(&signed));
+        Ok(json!({ "deleted": deleted, "at": self.now, "receipt": receipt }))
     }
 }

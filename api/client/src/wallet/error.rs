@@ -1,10 +1,15 @@
 //! The closed set of ways a flow can fail.
 
+use std::path::PathBuf;
+
 use satpost_domain::network::Network;
 
+use super::contacts::CONTACTS_MAX;
+use crate::backup::BackupError;
 use crate::base_url::BaseUrlError;
 use crate::contact_card::CardError;
 use crate::descriptor::DescriptorError;
+use crate::envelope::KNOCK_CONTENT_BYTES_MAX;
 use crate::http::{CallError, HttpSetupError};
 use crate::mailbox_check::MailboxMismatch;
 use crate::merkle_proof::MerkleProofError;
@@ -73,6 +78,19 @@ pub enum WalletError {
         /// What is wrong with it.
         #[source]
         mismatch: MailboxMismatch,
+        /// What the server signed, to be shown to others; nothing when the answer could not be read.
+        evidence: Option<PathBuf>,
+    },
+    /// It did not hold at an earlier time.
+    #[error(
+        "the server's account of the mailbox (key generation {generation}) did not hold; the evidence is in {}; look into it and resynchronise",
+        evidence.display()
+    )]
+    Halted {
+        /// Which of the wallet's mailboxes.
+        generation: u32,
+        /// What the server signed.
+        evidence: PathBuf,
     },
     /// The server signs with another key than at registration.
     #[error(
@@ -131,6 +149,43 @@ pub enum WalletError {
         /// The name.
         name: String,
     },
+    /// Someone asks to be a contact and was not accepted.
+    #[error("{name} asks to be a contact; accept them first")]
+    NotAccepted {
+        /// The name.
+        name: String,
+    },
+    /// No more contacts.
+    #[error("a wallet has at most {CONTACTS_MAX} contacts; remove some first")]
+    TooManyContacts,
+    /// The contact takes messages of a stranger only, and those are small.
+    #[error(
+        "until the contact has written back a message holds at most {KNOCK_CONTENT_BYTES_MAX} bytes, got {actual}; send a short one first"
+    )]
+    TooLongForStranger {
+        /// How many bytes were given.
+        actual: usize,
+    },
+    /// The server asks strangers for more work than this wallet is willing to do.
+    #[error("the server asks for {bits} bits of work, this wallet does at most {max}")]
+    TooMuchWork {
+        /// How many bits the server asks for.
+        bits: u32,
+        /// How many this wallet is willing to do.
+        max: u32,
+    },
+    /// A backup cannot be read.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A file must not be overwritten.
+    #[error("there is a file {} already", path.display())]
+    FileExists {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A backup goes into a wallet that was made of its words and not used yet.
+    #[error("this wallet is in use; a backup goes into a new one, restored from the same words")]
+    NotFresh,
     /// The card is the wallet's own.
     #[error("the card is this wallet's own")]
     OwnCard,

@@ -1,4 +1,5 @@
-//! The live feed of transactions over as many connections as it takes, and proofs.
+//! The live feed of transactions over as many connections as it takes, the wait for messages beside it,
+//! and proofs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +7,13 @@ use std::time::Duration;
 use bitcoin::block::Header;
 use satpost_api_types::transactions::{TransactionChange, TransactionProof};
 use satpost_domain::Position;
-use satpost_domain::limits::EVENT_RETRY;
+use satpost_domain::limits::{EVENT_RETRY, FETCH_WAIT_MAX};
 
 use super::{Wallet, WalletError};
-use crate::http::{HttpClient, Listening};
+use crate::http::{FetchMessages, HttpClient, Listening};
+use crate::keys::MessagingSecret;
 use crate::merkle_proof::verify_merkle_proof;
-use crate::ports::draw;
+use crate::ports::{Entropy, draw};
 
 /// The longest wait before another connection is tried.
 const RECONNECT_MAX: Duration = Duration::from_secs(60);
@@ -24,6 +26,17 @@ pub struct ChangeFeed {
     stream: Option<Listening>,
     /// How many connections in a row gave nothing.
     idle_connections: u32,
+}
+
+/// Rings when a message waits in the current mailbox. It takes nothing: fetching is the wallet's.
+pub struct MessageBell {
+    http: Arc<HttpClient>,
+    secret: MessagingSecret,
+    /// The last message that the wallet has.
+    after: u64,
+    entropy: Arc<dyn Entropy>,
+    /// How many calls in a row failed.
+    failures: u32,
 }
 
 /// A transaction that is proven to be in a block.
@@ -102,6 +115,22 @@ impl Wallet {
         }
     }
 
+    /// A bell for what comes after the messages that this wallet has. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn message_bell(&self) -> Result<MessageBell, WalletError> {
+        self.registered()?;
+        let generation = self.state.generation;
+        Ok(MessageBell {
+            http: self.http()?,
+            secret: self.messaging(generation),
+            after: self.stored(generation).map_or(0, |head| head.seq),
+            entropy: Arc::clone(&self.options.http.entropy),
+            failures: 0,
+        })
+    }
+
     /// Asks for the proof that a confirmed transaction is in its block, and checks it.
     ///
     /// # Errors
@@ -122,6 +151,38 @@ impl Wallet {
             .await?;
         let header = verify_merkle_proof(&id, &proof)?;
         Ok(ProvenTransaction { header, proof })
+    }
+}
+
+impl MessageBell {
+    /// Waits until a message waits, over as many connections as it takes. Dropping the future loses
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`WalletError`] when the server refuses for good.
+    pub async fn ring(&mut self) -> Result<(), WalletError> {
+        loop {
+            if self.failures > 0 {
+                let dice = u32::from_be_bytes(draw(self.entropy.as_ref()));
+                tokio::time::sleep(reconnect_wait(self.failures, dice)).await;
+            }
+            let fetch = FetchMessages {
+                after: self.after,
+                limit: Some(1),
+                wait: FETCH_WAIT_MAX,
+                parked: false,
+            };
+            match self.http.fetch_messages(&self.secret, fetch).await {
+                Ok(Some(answer)) if !answer.messages.is_empty() => return Ok(()),
+                Ok(None) => self.failures = 0,
+                // A server with too many waiting clients answers at once.
+                Ok(Some(_)) => self.failures = self.failures.saturating_add(1),
+                Err(error) if error.is_temporary() => {
+                    self.failures = self.failures.saturating_add(1);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

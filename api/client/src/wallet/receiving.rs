@@ -7,11 +7,10 @@
 use std::time::Duration;
 
 use satpost_api_types::messages::{
-    AcknowledgeMessagesRequest, AcknowledgeThrough, FetchMessagesResponse, ParkedMessage,
-    QueueResponse,
+    FetchMessagesResponse, ParkedMessage, QueueResponse, SignedHead,
 };
 use satpost_api_types::problem::ProblemCode;
-use satpost_domain::limits::{FETCH_WAIT_MAX, PARK_MESSAGES_MAX};
+use satpost_domain::limits::{FETCH_WAIT_MAX, MAILBOX_HOPS_MAX, PARK_MESSAGES_MAX};
 use satpost_domain::{MessageId, MessagingKey, Timestamp};
 use tokio::time::Instant;
 
@@ -19,8 +18,10 @@ use super::intake::Intake;
 use super::{Wallet, WalletError};
 use crate::http::{CallError, FetchMessages};
 use crate::keys::MessagingSecret;
-use crate::mailbox_check::{VerifiedHead, VerifiedMessage, check_mailbox};
-use crate::store::Record;
+use crate::mailbox_check::{
+    VerifiedHead, VerifiedMessage, acknowledgement, check_deletion, check_mailbox,
+};
+use crate::store::{MailboxRecord, Record};
 
 /// How long to wait between two looks that the server answered without waiting.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -36,6 +37,16 @@ pub struct ReceiveReport {
     pub deleted: u64,
     /// How many messages were parked.
     pub parked: usize,
+    /// True when there is something to say to other wallets.
+    to_flush: bool,
+}
+
+/// A verified part of a mailbox.
+pub(super) struct Page {
+    messages: Vec<VerifiedMessage>,
+    head: SignedHead,
+    more: bool,
+    full_since: Option<Timestamp>,
 }
 
 /// Something that is no message.
@@ -58,6 +69,21 @@ pub enum Notice {
         /// Who sent it.
         sender: MessagingKey,
     },
+    /// A stranger wrote and asks to be a contact.
+    ContactRequested {
+        /// Who.
+        sender: MessagingKey,
+    },
+    /// A contact lets this wallet write.
+    Greeted {
+        /// Who.
+        sender: MessagingKey,
+    },
+    /// A contact's mailbox was full and has room again.
+    RoomAgain {
+        /// Whose.
+        sender: MessagingKey,
+    },
     /// The server's word was taken for where the mailbox begins.
     MailboxJoined {
         /// The first message seen.
@@ -70,29 +96,50 @@ impl Wallet {
     /// mailboxes. When there is nothing, waits up to `wait` for something.
     ///
     /// # Errors
-    /// [`WalletError`]. [`WalletError::Mailbox`] means that the server's account does not hold.
+    /// [`WalletError`]. [`WalletError::Mailbox`] means that the server's account does not hold; evidence
+    /// was written, and nothing is fetched any more before [`Self::resynchronise`].
     pub async fn fetch_messages(&mut self, wait: Duration) -> Result<ReceiveReport, WalletError> {
         self.registered()?;
+        self.check_evidence()?;
         self.forget_drained_mailboxes()?;
         let mut report = ReceiveReport::default();
+        let result = self.fetch_until(wait, &mut report).await;
+        // What other wallets are to hear is stored: if it fails here, it goes along later.
+        if report.to_flush && result.is_ok() {
+            self.flush_outbox().await?;
+        }
+        result.map(|()| report)
+    }
+
+    async fn fetch_until(
+        &mut self,
+        wait: Duration,
+        report: &mut ReceiveReport,
+    ) -> Result<(), WalletError> {
         let deadline = Instant::now() + wait;
+        // Only an answer at once has a signed head when there is nothing new: a server that was set
+        // back is found out by it, and would never have anything new to say.
+        let mut is_first = true;
         loop {
             let generations: Vec<_> = self.generations();
             for &generation in &generations {
                 let rest = deadline.saturating_duration_since(Instant::now());
                 let is_current = generation == self.state.generation;
-                let wait = if is_current && report.is_empty() {
+                let wait = if is_current && report.is_empty() && !is_first {
                     rest.min(FETCH_WAIT_MAX)
                 } else {
                     Duration::ZERO
                 };
-                self.drain(generation, wait, &mut report).await?;
+                self.drain(generation, wait, report).await?;
             }
             if !report.is_empty() || Instant::now() >= deadline {
-                return Ok(report);
+                return Ok(());
             }
-            // A server with too many waiting clients answers at once.
-            tokio::time::sleep_until(deadline.min(Instant::now() + PAUSE)).await;
+            if !is_first {
+                // A server with too many waiting clients answers at once.
+                tokio::time::sleep_until(deadline.min(Instant::now() + PAUSE)).await;
+            }
+            is_first = false;
         }
     }
 
@@ -107,17 +154,16 @@ impl Wallet {
     }
 
     /// Takes the server's word for where its mailboxes stand, after a mismatch was looked into:
-    /// for example when another installation fetched with the same words.
+    /// for example when another installation fetched with the same words. Evidence stays on disk.
     ///
     /// # Errors
     /// [`WalletError::Store`].
     pub fn resynchronise(&mut self) -> Result<(), WalletError> {
         let mut draft = self.state.clone();
-        for mailbox in &mut draft.mailboxes {
-            mailbox.stored = None;
-            mailbox.acknowledged = 0;
-            mailbox.to_park.clear();
-        }
+        draft
+            .mailboxes
+            .iter_mut()
+            .for_each(MailboxRecord::start_anew);
         self.commit(draft)
     }
 
@@ -152,15 +198,12 @@ impl Wallet {
             if self.is_closed(generation, &page)? {
                 return Ok(());
             }
-            let Some((messages, more)) = page? else {
+            let Some(page) = page?.filter(|page| !page.messages.is_empty()) else {
                 return Ok(());
             };
-            if messages.is_empty() {
-                return Ok(());
-            }
-            self.take_in(generation, &messages, report)?;
+            self.take_in(generation, &page, report)?;
             self.settle(generation, report).await?;
-            if !more {
+            if !page.more {
                 return Ok(());
             }
             wait = Duration::ZERO;
@@ -198,7 +241,7 @@ impl Wallet {
         &mut self,
         generation: u32,
         wait: Duration,
-    ) -> Result<Option<(Vec<VerifiedMessage>, bool)>, WalletError> {
+    ) -> Result<Option<Page>, WalletError> {
         let secret = self.messaging(generation);
         let known = self.stored(generation);
         let http = self.http()?;
@@ -210,18 +253,16 @@ impl Wallet {
         let Some(answer) = http.fetch_messages(&secret, fetch).await? else {
             return Ok(None);
         };
-        let more = answer.more;
-        let messages = self.verified(generation, known, answer).await?;
-        Ok(Some((messages, more)))
+        self.verified(generation, known, answer).await.map(Some)
     }
 
-    /// The messages of a page, checked against what was verified before.
+    /// An answer, checked against what was verified before.
     pub(super) async fn verified(
-        &self,
+        &mut self,
         generation: u32,
         known: Option<VerifiedHead>,
         mut answer: FetchMessagesResponse,
-    ) -> Result<Vec<VerifiedMessage>, WalletError> {
+    ) -> Result<Page, WalletError> {
         let secret = self.messaging(generation);
         if has_holes(known, &answer) {
             let parked = FetchMessages {
@@ -234,22 +275,26 @@ impl Wallet {
             }
         }
         let server_key = self.server_key()?;
-        check_mailbox(&secret.public(), &server_key, known, &answer).map_err(|mismatch| {
-            WalletError::Mailbox {
-                generation,
-                mismatch,
-            }
-        })
+        match check_mailbox(&secret.public(), &server_key, known, &answer) {
+            Ok(messages) => Ok(Page {
+                messages,
+                head: answer.head,
+                more: answer.more,
+                full_since: answer.full_since.map(Timestamp::from_millis),
+            }),
+            Err(mismatch) => Err(self.hold_answer(generation, mismatch, answer)?),
+        }
     }
 
     /// Opens messages and makes them durable, together with how far the mailbox was read.
     pub(super) fn take_in(
         &mut self,
         generation: u32,
-        messages: &[VerifiedMessage],
+        page: &Page,
         report: &mut ReceiveReport,
     ) -> Result<(), WalletError> {
-        let secret = self.messaging(generation);
+        let messages = &page.messages;
+        let secrets = self.secrets_of(generation);
         let mut draft = self.state.clone();
         let mut intake = Intake::default();
         if let (None, Some(first)) = (self.stored(generation), messages.first())
@@ -259,14 +304,19 @@ impl Wallet {
             intake.notices.push(Notice::MailboxJoined { seq });
         }
         for message in messages {
-            intake.add(&mut draft, &secret, message);
+            intake.add(&mut draft, &secrets, message);
         }
         for mailbox in &mut draft.mailboxes {
             if mailbox.generation == generation {
                 mailbox.stored = messages.last().map(|message| message.head);
                 mailbox.to_park.extend(intake.to_park.iter().cloned());
+                mailbox.note_full(page.full_since);
+                mailbox.keep_head(&page.head);
             }
         }
+        report.to_flush |= self.greet(&mut draft, &intake.to_greet)?;
+        let has_room = |notice: &Notice| matches!(notice, Notice::RoomAgain { .. });
+        report.to_flush |= intake.notices.iter().any(has_room);
         let entropy = self.options.http.entropy.clone();
         self.store
             .write_records(&intake.records, entropy.as_ref())?;
@@ -302,22 +352,34 @@ impl Wallet {
             self.park(&secret, parked).await?;
             report.parked += parked.len();
         }
+        let mut receipt = None;
         if mailbox.acknowledged < head.seq {
-            let through = AcknowledgeMessagesRequest::Through(AcknowledgeThrough {
-                through: head.seq,
-                chain: head.chain.to_string(),
-            });
+            let through = acknowledgement(head);
             let answer = http.acknowledge_messages(&secret, &through).await?;
+            let server_key = self.server_key()?;
+            match check_deletion(&secret.public(), &server_key, head, &answer) {
+                Ok(kept) => receipt = Some(kept),
+                Err(mismatch) => {
+                    return Err(self.hold_acknowledgement(generation, mismatch, answer)?);
+                }
+            }
             report.deleted += answer.deleted;
         } else if mailbox.to_park.is_empty() {
             return Ok(());
         }
         let mut draft = self.state.clone();
+        let mut has_room = false;
         for mailbox in &mut draft.mailboxes {
             if mailbox.generation == generation {
                 mailbox.acknowledged = head.seq;
                 mailbox.to_park.clear();
+                mailbox.keep_receipt(receipt.take());
+                has_room = mailbox.has_room_to_tell();
             }
+        }
+        if has_room {
+            self.tell_room(&mut draft)?;
+            report.to_flush = true;
         }
         self.commit(draft)
     }
@@ -352,6 +414,15 @@ impl Wallet {
             }
         }
         Ok(())
+    }
+
+    /// The key of a mailbox and those before it: what was sealed for one of them may have been passed
+    /// on by its mailbox.
+    fn secrets_of(&self, generation: u32) -> Vec<MessagingSecret> {
+        let earlier = u32::try_from(MAILBOX_HOPS_MAX).unwrap_or(u32::MAX);
+        let first = generation.saturating_sub(earlier);
+        let all = (first..=generation).rev();
+        all.map(|generation| self.messaging(generation)).collect()
     }
 
     pub(super) fn stored(&self, generation: u32) -> Option<VerifiedHead> {

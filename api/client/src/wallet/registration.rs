@@ -7,6 +7,7 @@ use satpost_domain::limits::MESSAGE_TTL_MAX;
 use satpost_domain::network::Network;
 use satpost_domain::{ClientId, MessagingKey, Timestamp};
 
+use super::tokens::register_again;
 use super::{Wallet, WalletError};
 use crate::envelope::Content;
 use crate::mailbox_check::VerifiedHead;
@@ -66,7 +67,9 @@ impl Wallet {
         let mut draft = self.state.clone();
         if !draft.mailboxes.iter().any(|m| m.generation == old + 1) {
             let start = VerifiedHead::start(&next.public());
-            draft.mailboxes.push(mailbox(old + 1, Some(start)));
+            draft
+                .mailboxes
+                .push(MailboxRecord::new(old + 1, Some(start)));
             self.commit(draft)?;
         }
         http.rotate_messaging_key(&self.identity, &next).await?;
@@ -79,8 +82,13 @@ impl Wallet {
                 mailbox.drained_at.get_or_insert(drained_at);
             }
         }
-        let card = self.card_of(old + 1, None)?.to_string();
-        let contacts: Vec<_> = draft.contacts.iter().map(|contact| contact.id).collect();
+        register_again(&mut draft);
+        let card = self.card_of(old + 1, false, None)?.to_string();
+        let contacts = draft
+            .contacts
+            .iter()
+            .filter(|contact| contact.is_accepted());
+        let contacts: Vec<_> = contacts.map(|contact| contact.id).collect();
         for contact in contacts {
             let content = Content::Card(card.clone());
             self.enqueue(&mut draft, contact, old, &content, Some(MESSAGE_TTL_MAX))?;
@@ -130,21 +138,11 @@ impl Wallet {
             }
             // What a restored wallet acknowledged in its earlier life is not known any more.
             let start = VerifiedHead::start(&self.messaging(generation).public());
-            let mut opened = mailbox(generation, (!draft.restored).then_some(start));
+            let mut opened = MailboxRecord::new(generation, (!draft.restored).then_some(start));
             opened.drained_at = (generation < current).then_some(drained_at);
             draft.mailboxes.push(opened);
         }
         draft.mailboxes.sort_by_key(|mailbox| mailbox.generation);
-    }
-}
-
-const fn mailbox(generation: u32, stored: Option<VerifiedHead>) -> MailboxRecord {
-    MailboxRecord {
-        generation,
-        stored,
-        acknowledged: 0,
-        to_park: Vec::new(),
-        drained_at: None,
     }
 }
 

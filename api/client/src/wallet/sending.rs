@@ -1,38 +1,77 @@
 //! Sending: written down, sealed once, sent until the server has taken it.
 //!
 //! A message counts in its series only once the server has taken it, so a refused one leaves no
-//! gap that its recipient would have to wonder about.
+//! gap that its recipient would have to wonder about. It is sent without saying who sends it, and
+//! carries a token that lets its reader answer (see [`super::introducing`]).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use satpost_api_types::messages::{SendMessageResponse, receipt_bytes};
+use satpost_api_types::problem::ProblemCode;
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::parse_hex;
+use satpost_domain::limits::KNOCK_BYTES_MAX;
 use satpost_domain::{CommandId, MessagingKey, Timestamp};
 
+use super::introducing::{Introduction, forget_token, of_call};
 use super::{Wallet, WalletError};
-use crate::envelope::{Content, Envelope};
+use crate::envelope::{Content, Envelope, KNOCK_CONTENT_BYTES_MAX, is_for_people};
 use crate::http::CallError;
 use crate::link::SendingSeries;
 use crate::ports::{draw, draw_command_id};
 use crate::sealing::{check_length, seal};
-use crate::store::{PendingMessage, Record, RecordId, SealedMessage, State};
+use crate::store::{IssuedToken, PendingMessage, Record, RecordId, SealedMessage, State};
+use crate::token::TokenSecret;
 
 /// How many messages may wait to be sent. Cards after a rotation are let in above it.
 const OUTBOX_MAX: usize = 256;
+
+/// How a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SendOptions {
+    /// How long it may wait for its recipient; the server's default when not said.
+    pub ttl: Option<Duration>,
+    /// Tells the server who sends it, instead of showing a token or working for it. Only a mailbox that
+    /// is open to strangers takes it.
+    pub signed: bool,
+}
+
+/// Why a message went as a stranger's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnockReason {
+    /// The contact has not written back yet, so there is no lasting token to show.
+    NotKnownYet,
+    /// The contact's mailbox does not take the token any more: this wallet was removed, or the token
+    /// got lost.
+    TokenRefused,
+}
 
 /// What became of a message.
 #[derive(Debug)]
 pub enum SendOutcome {
     /// The server has taken it and signed for it.
     Accepted(Record),
+    /// The same, but as a stranger's: it may wait among the knocks of its recipient.
+    Knocked {
+        /// The message with its receipt.
+        record: Record,
+        /// Why.
+        reason: KnockReason,
+    },
     /// Not yet: it waits here and is sent with the next messages.
     Waiting(CallError),
     /// It waits behind an earlier one to the same contact.
     Queued,
     /// The server does not take it; it was dropped.
     Refused(CallError),
+    /// The server asks for more work than this wallet is willing to do; the message waits here.
+    TooMuchWork {
+        /// How many bits the server asks for.
+        bits: u32,
+        /// How many this wallet is willing to do.
+        max: u32,
+    },
 }
 
 impl Wallet {
@@ -44,10 +83,18 @@ impl Wallet {
         &mut self,
         contact: &str,
         text: &str,
-        ttl: Option<Duration>,
+        options: SendOptions,
     ) -> Result<SendOutcome, WalletError> {
         self.registered()?;
-        let contact = self.contact(contact)?.id;
+        let contact = self.contact(contact)?;
+        if !contact.is_accepted() {
+            let name = contact.name.clone();
+            return Err(WalletError::NotAccepted { name });
+        }
+        if !contact.lets_us_write() && !options.signed && text.len() > KNOCK_CONTENT_BYTES_MAX {
+            return Err(WalletError::TooLongForStranger { actual: text.len() });
+        }
+        let contact = contact.id;
         let content = Content::Text(text.to_owned());
         let mut draft = self.state.clone();
         if draft.outbox.len() >= OUTBOX_MAX {
@@ -56,7 +103,10 @@ impl Wallet {
             });
         }
         let generation = draft.generation;
-        let command = self.enqueue(&mut draft, contact, generation, &content, ttl)?;
+        let command = self.enqueue(&mut draft, contact, generation, &content, options.ttl)?;
+        for pending in draft.outbox.iter_mut().filter(|p| p.command == command) {
+            pending.signed = options.signed;
+        }
         self.commit(draft)?;
         let outcomes = self.flush_outbox().await?;
         Ok(outcomes
@@ -65,32 +115,43 @@ impl Wallet {
             .unwrap_or(SendOutcome::Queued))
     }
 
-    /// Sends what still waits, oldest first. Messages to one contact never overtake each other.
+    /// Sends what still waits, oldest first. Messages to one contact never overtake each other, and
+    /// those to a full mailbox wait until it has room or the server's time has come.
     ///
     /// # Errors
     /// [`WalletError`].
     pub async fn flush_outbox(&mut self) -> Result<Vec<(CommandId, SendOutcome)>, WalletError> {
+        // What cannot be told now is told with the next messages.
+        of_call(self.revoke_tokens().await)?.ok();
+        let now = self.now();
         let waiting: Vec<_> = self
             .state
             .outbox
             .iter()
-            .map(|pending| (pending.command, pending.contact))
+            .map(|pending| (pending.command, pending.contact, pending.not_before))
             .collect();
         let mut stuck = BTreeSet::new();
         let mut outcomes = Vec::new();
-        for (command, contact) in waiting {
-            if stuck.contains(&contact) {
+        for (command, contact, not_before) in waiting {
+            if stuck.contains(&contact) || not_before.is_some_and(|time| time > now) {
+                stuck.insert(contact);
                 continue;
             }
             let outcome = self.send_pending(command).await?;
-            if let SendOutcome::Waiting(error) = &outcome {
+            let is_over = matches!(
+                &outcome,
+                SendOutcome::Waiting(CallError::Unreachable { .. })
+            );
+            if matches!(
+                outcome,
+                SendOutcome::Waiting(_) | SendOutcome::TooMuchWork { .. }
+            ) {
                 stuck.insert(contact);
-                if matches!(error, CallError::Unreachable { .. }) {
-                    outcomes.push((command, outcome));
-                    break;
-                }
             }
             outcomes.push((command, outcome));
+            if is_over {
+                break;
+            }
         }
         Ok(outcomes)
     }
@@ -113,6 +174,8 @@ impl Wallet {
             text: content.text().to_owned(),
             ttl,
             written_at: self.now(),
+            signed: false,
+            not_before: None,
             sealed: None,
         });
         Ok(command)
@@ -120,26 +183,77 @@ impl Wallet {
 
     async fn send_pending(&mut self, command: CommandId) -> Result<SendOutcome, WalletError> {
         let (pending, sealed) = self.seal_pending(command)?;
-        let http = self.http()?;
-        let sent = http
-            .send_message(
-                &self.identity,
-                &sealed.recipient,
-                &sealed.body,
-                pending.ttl,
-                command,
-            )
-            .await;
-        match sent {
-            Ok(answer) => self.take_receipt(pending, &sealed, &answer),
-            Err(error) if error.is_temporary() => Ok(SendOutcome::Waiting(error)),
-            Err(error) => {
-                let mut draft = self.state.clone();
-                draft.outbox.retain(|pending| pending.command != command);
-                self.commit(draft)?;
-                Ok(SendOutcome::Refused(error))
+        // No token leaves this wallet before the server knows it.
+        if let Err(error) = of_call(self.register_tokens().await)? {
+            return Ok(SendOutcome::Waiting(error));
+        }
+        let mut reason = KnockReason::NotKnownYet;
+        loop {
+            let introduction = match self.introduce(&pending, &sealed).await {
+                Ok(introduction) => introduction,
+                Err(WalletError::TooMuchWork { bits, max }) => {
+                    return Ok(SendOutcome::TooMuchWork { bits, max });
+                }
+                Err(WalletError::Call(error)) => return Ok(SendOutcome::Waiting(error)),
+                Err(error) => return Err(error),
+            };
+            let sent = of_call(self.post(&pending, &sealed, &introduction).await)?;
+            let error = match sent {
+                Ok(answer) => {
+                    let record = self.take_receipt(pending, &sealed, &introduction, &answer)?;
+                    return Ok(match introduction.is_knock() {
+                        true => SendOutcome::Knocked { record, reason },
+                        false => SendOutcome::Accepted(record),
+                    });
+                }
+                Err(error) => error,
+            };
+            if error.is_temporary() {
+                self.note_full(command, &error)?;
+                return Ok(SendOutcome::Waiting(error));
+            }
+            // Without the token it is a stranger's message, and a small one may come in by work.
+            let refused = error.code() == Some(ProblemCode::DeliveryRefused);
+            match introduction.token() {
+                Some(token) if refused && sealed.body.len() <= KNOCK_BYTES_MAX => {
+                    if let Introduction::Lasting(_) = introduction {
+                        reason = KnockReason::TokenRefused;
+                    }
+                    self.forget_token(pending.contact, token)?;
+                }
+                _ => return self.drop_pending(command, error),
             }
         }
+    }
+
+    fn drop_pending(
+        &mut self,
+        command: CommandId,
+        error: CallError,
+    ) -> Result<SendOutcome, WalletError> {
+        let mut draft = self.state.clone();
+        draft.outbox.retain(|pending| pending.command != command);
+        self.commit(draft)?;
+        Ok(SendOutcome::Refused(error))
+    }
+
+    /// Leaves a full mailbox alone for as long as the server says.
+    fn note_full(&mut self, command: CommandId, error: &CallError) -> Result<(), WalletError> {
+        let retry_after = match error {
+            CallError::Refused(refusal) if refusal.code == ProblemCode::QueueFull => {
+                refusal.retry_after
+            }
+            _ => None,
+        };
+        let Some(retry_after) = retry_after else {
+            return Ok(());
+        };
+        let not_before = Some(self.now().plus(retry_after));
+        let mut draft = self.state.clone();
+        for pending in draft.outbox.iter_mut().filter(|p| p.command == command) {
+            pending.not_before = not_before;
+        }
+        self.commit(draft)
     }
 
     /// Seals a pending message unless it is, and stores the seal: a repeat needs the same body.
@@ -158,14 +272,18 @@ impl Wallet {
         }
         let contact = draft
             .contacts
-            .iter()
+            .iter_mut()
             .find(|contact| contact.id == pending.contact)
-            .expect("contacts are never removed");
+            .expect("what waits for a contact is dropped with the contact");
         let entropy = self.options.http.entropy.as_ref();
         let series = contact
             .sending
             .clone()
             .unwrap_or_else(|| SendingSeries::begin(draw(entropy)));
+        let our_token = contact.our_token.get_or_insert_with(|| IssuedToken {
+            secret: TokenSecret::mint(entropy),
+            registered: false,
+        });
         let sender = self.messaging(pending.generation);
         let envelope = Envelope {
             sender: sender.public(),
@@ -173,6 +291,7 @@ impl Wallet {
             counter: series.counter + 1,
             previous: series.link,
             sent_at: pending.written_at,
+            token: Some(our_token.secret.clone()),
             content: Content::from_parts(pending.kind, pending.text.clone())
                 .expect("the kind came from a content"),
         };
@@ -194,8 +313,9 @@ impl Wallet {
         &mut self,
         pending: PendingMessage,
         sealed: &SealedMessage,
+        introduction: &Introduction,
         answer: &SendMessageResponse,
-    ) -> Result<SendOutcome, WalletError> {
+    ) -> Result<Record, WalletError> {
         let receipt = parse_hex(&answer.receipt).map_err(|_| WalletError::BadReceipt)?;
         let signed = receipt_bytes(
             sealed.recipient.as_bytes(),
@@ -216,9 +336,11 @@ impl Wallet {
             expires_at: Timestamp::from_millis(answer.expires_at),
             receipt,
         };
-        let named = [(RecordId::Sent(pending.command), record.clone())];
-        self.store
-            .write_records(&named, self.options.http.entropy.as_ref())?;
+        if is_for_people(pending.kind) {
+            let named = [(RecordId::Sent(pending.command), record.clone())];
+            self.store
+                .write_records(&named, self.options.http.entropy.as_ref())?;
+        }
         let mut draft = self.state.clone();
         draft
             .outbox
@@ -228,7 +350,10 @@ impl Wallet {
                 contact.sending = Some(sealed.after.clone());
             }
         }
+        if let Introduction::Once(token) = introduction {
+            forget_token(&mut draft.contacts, pending.contact, token);
+        }
         self.commit(draft)?;
-        Ok(SendOutcome::Accepted(record))
+        Ok(record)
     }
 }

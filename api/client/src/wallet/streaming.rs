@@ -161,8 +161,8 @@ impl Wallet {
                 .collect(),
             full_since: None,
         };
-        let messages = self.verified(feed.generation, known, page).await?;
-        self.take_in(feed.generation, &messages, report)?;
+        let page = self.verified(feed.generation, known, page).await?;
+        self.take_in(feed.generation, &page, report)?;
         feed.waiting.clear();
         self.settle(feed.generation, report).await
     }

@@ -13,6 +13,10 @@ use crate::link::Continuity;
 use crate::mailbox_check::MailboxMismatch;
 use crate::testing::{Counting, Double, Fault, Fixed};
 
+mod backups;
+mod strangers;
+mod trust;
+
 const NOW: u64 = 1_700_000_000_000;
 
 /// A wallet with its folder.
@@ -60,7 +64,8 @@ impl Person {
     }
 
     async fn send(&mut self, to: &str, text: &str) -> SendOutcome {
-        self.wallet.send_message(to, text, None).await.unwrap()
+        let options = SendOptions::default();
+        self.wallet.send_message(to, text, options).await.unwrap()
     }
 }
 
@@ -88,13 +93,24 @@ fn options(folder: &TempDir, fill: u8, url: &str) -> WalletOptions {
     }
 }
 
+/// Alice and Bob, who have written to each other and hold each other's lasting tokens.
+async fn friends(double: &Double) -> (Person, Person) {
+    let (mut alice, mut bob) = couple(double).await;
+    alice.send("Bob", "hello").await;
+    bob.fetch().await;
+    alice.fetch().await;
+    assert!(alice.wallet.contact("Bob").unwrap().lets_us_write());
+    assert!(bob.wallet.contact("Alice").unwrap().lets_us_write());
+    (alice, bob)
+}
+
 /// Alice and Bob, who have each other's cards.
 async fn couple(double: &Double) -> (Person, Person) {
     let mut alice = Person::new(1, "Alice", double).await;
     let mut bob = Person::new(2, "Bob", double).await;
     let (alices, bobs) = (
-        alice.wallet.card(false).unwrap(),
-        bob.wallet.card(true).unwrap(),
+        alice.wallet.show_card(false).await.unwrap(),
+        bob.wallet.show_card(true).await.unwrap(),
     );
     alice.wallet.add_contact(&bobs, None).unwrap();
     bob.wallet.add_contact(&alices, None).unwrap();
@@ -124,7 +140,7 @@ async fn messages_arrive_in_order_and_are_acknowledged_once_stored() {
     for text in ["one", "two"] {
         assert!(matches!(
             alice.send("Bob", text).await,
-            SendOutcome::Accepted(_)
+            SendOutcome::Knocked { .. }
         ));
     }
     let report = bob.fetch().await;
@@ -155,7 +171,7 @@ async fn a_message_whose_answer_was_lost_is_sent_once() {
     let mut alice = alice.reopen();
     assert!(matches!(
         alice.send("Bob", "two").await,
-        SendOutcome::Accepted(_)
+        SendOutcome::Knocked { .. }
     ));
     assert_eq!(
         texts(&bob.fetch().await),
@@ -168,10 +184,11 @@ async fn a_message_whose_answer_was_lost_is_sent_once() {
 async fn a_refused_message_leaves_no_gap() {
     let double = Double::start(NOW).await;
     let (mut alice, mut bob) = couple(&double).await;
-    double.fail(
-        "/v1/queues/",
-        Fault::Problem(ProblemCode::DeliveryRefused, None),
-    );
+    // Neither with the token of the card nor with work.
+    for _ in 0..2 {
+        let refused = Fault::Problem(ProblemCode::DeliveryRefused, None);
+        double.fail("/v1/queues/", refused);
+    }
     assert!(matches!(
         alice.send("Bob", "lost").await,
         SendOutcome::Refused(_)
@@ -190,7 +207,7 @@ async fn a_full_mailbox_keeps_the_message_waiting() {
         SendOutcome::Waiting(_)
     ));
     let outcomes = alice.wallet.flush_outbox().await.unwrap();
-    assert!(matches!(outcomes[..], [(_, SendOutcome::Accepted(_))]));
+    assert!(matches!(outcomes[..], [(_, SendOutcome::Knocked { .. })]));
     assert_eq!(texts(&bob.fetch().await), [("one", Continuity::Begins)]);
 }
 
@@ -293,7 +310,8 @@ async fn a_server_that_loses_a_message_is_found_out_and_nothing_is_acknowledged(
                 mismatch: MailboxMismatch::Sequence {
                     expected: 2,
                     actual: 3
-                }
+                },
+                evidence: Some(_),
             }
         ),
         "{error:?}"
@@ -356,7 +374,14 @@ async fn a_restored_wallet_finds_its_key_its_addresses_and_its_mailbox() {
     assert_eq!(again.messaging_key(), bob.wallet.messaging_key());
     assert_eq!(again.state().next_address, 3);
     let report = again.fetch_messages(Duration::ZERO).await.unwrap();
-    assert_eq!(report.notices, [Notice::MailboxJoined { seq: 2 }]);
+    let sender = alice.wallet.messaging_key();
+    assert_eq!(
+        report.notices,
+        [
+            Notice::MailboxJoined { seq: 3 },
+            Notice::ContactRequested { sender }
+        ]
+    );
     assert!(matches!(
         texts(&report)[..],
         [("after", Continuity::Gap { .. })]
