@@ -18,6 +18,7 @@ use satpost_client::keys::{IdentitySecret, MessagingSecret};
 use satpost_client::seed::Seed;
 use satpost_domain::limits::{MAILBOX_MESSAGES_MAX, MESSAGE_SIZE_BUCKETS};
 use satpost_domain::{CommandId, MessagingKey};
+use satpost_tests::open_mailbox::open_to_strangers;
 use satpost_tests::process::{ServerProcess, without_rate_limits};
 
 /// How many clients ask at once, each on a connection of its own.
@@ -115,6 +116,7 @@ impl Worker {
         http.register_client(&identity, &messaging)
             .await
             .expect("the server takes a client");
+        open_to_strangers(url, &messaging).await;
         let queue = messaging.public();
         Self {
             http,

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod balance;
+mod batch;
 mod clients;
 mod events;
 mod idempotency;
@@ -14,8 +15,10 @@ mod price;
 mod proofs;
 mod push;
 mod reachable;
+mod refusal_time;
 mod service;
 mod signatures;
 mod spotbit;
+mod strangers;
 mod wallet;
 mod wire;
