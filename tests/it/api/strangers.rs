@@ -169,10 +169,6 @@ async fn refusals<'k>(server: &HttpServer, alice: &'k Wallet) -> Vec<(&'static s
     bob.set_policy(StrangerPolicy::Knock, server).await;
     let closed = Wallet::registered(3, server).await;
     closed.set_policy(StrangerPolicy::Refuse, server).await;
-    let retired = Wallet::registered(4, server).await;
-    let path = "/v1/clients/self";
-    let retire = Request::command(Method::DELETE, path, &retired.identity);
-    assert_eq!(retire.send(server).await.status.as_u16(), 204);
     let unknown = Wallet::new(5);
 
     let tokens = [
@@ -224,10 +220,6 @@ async fn refusals<'k>(server: &HttpServer, alice: &'k Wallet) -> Vec<(&'static s
             with_work(alice.unnamed(&unknown, 7), server),
         ),
         ("unknown recipient, signed", alice.message(&unknown, 7)),
-        (
-            "retired recipient",
-            with_work(alice.unnamed(&retired, 7), server),
-        ),
         ("strangers refused", alice.unnamed(&closed, 7)),
         (
             "strangers refused, work",
@@ -350,6 +342,7 @@ async fn one_time_tokens_let_exactly_one_of_two_in() {
         Wallet::registered(1, &server).await,
         Wallet::registered(2, &server).await,
     );
+    bob.set_policy(StrangerPolicy::Knock, &server).await;
     for number in 1..=8 {
         bob.add_tokens(&[(token(number), DeliveryTokenUse::Once)], &server)
             .await;
