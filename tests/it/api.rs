@@ -2,6 +2,7 @@
 
 mod addresses;
 mod balance;
+mod batch;
 mod clients;
 mod connections;
 mod deletion_receipts;
@@ -20,9 +21,11 @@ mod proofs;
 mod push;
 mod reachable;
 mod receive;
+mod refusal_time;
 mod service;
 mod signatures;
 mod signed_bytes;
 mod spotbit;
+mod strangers;
 mod wallet;
 mod wire;

@@ -13,6 +13,7 @@ use satpost_domain::{CommandId, Position};
 use satpost_event_store::EventStore;
 use satpost_event_store::memory::MemoryEventStore;
 use satpost_eventstoredb::facade::{self, FacadeOptions};
+use satpost_tests::open_mailbox::open_to_strangers;
 use satpost_tests::process::{ServerProcess, free_address};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,7 @@ impl Phone {
             .register_client(&phone.identity, &phone.messaging)
             .await
             .unwrap();
+        open_to_strangers(url, &phone.messaging).await;
         phone
     }
 

@@ -14,7 +14,7 @@ use satpost_api_types::service::Feature;
 use satpost_commands::Handler;
 use satpost_commands::ports::Clock;
 use satpost_domain::Timestamp;
-use satpost_domain::limits::{EVENT_STREAMS_MAX, READER_STALL_MAX};
+use satpost_domain::limits::{EVENT_STREAMS_MAX, READER_STALL_MAX, REFUSAL_TIME};
 use satpost_domain::network::Network;
 use satpost_event_store::EventStore;
 use satpost_event_store::memory::MemoryEventStore;
@@ -31,6 +31,9 @@ use crate::faulty_store::FaultyStore;
 
 /// How long a server may take to stop; longer than a request may take, shorter than a wait.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The work for a stranger's message: a moment for a test, and more than chance gives.
+pub const KNOCK_WORK_BITS: u32 = 10;
 
 /// The system's clock with a hand that a test can move.
 #[derive(Default)]
@@ -81,6 +84,10 @@ pub struct ServerOptions {
     pub watched_addresses_max: usize,
     /// Whether what follows from events is done: cleaning up after clients, passing messages on.
     pub processes: bool,
+    /// How much work a stranger's message needs.
+    pub knock_work_bits: u32,
+    /// How long a refused message is kept waiting for its answer.
+    pub refusal_time: Duration,
 }
 
 impl Default for ServerOptions {
@@ -102,6 +109,8 @@ impl Default for ServerOptions {
             live: LiveConfig::default(),
             watched_addresses_max: satpost_domain::limits::WATCHED_ADDRESSES_MAX,
             processes: false,
+            knock_work_bits: KNOCK_WORK_BITS,
+            refusal_time: REFUSAL_TIME,
         }
     }
 }
@@ -202,6 +211,8 @@ impl HttpServer {
         config.connections = options.connections;
         config.keep_alive = options.keep_alive;
         config.watched_addresses_max = options.watched_addresses_max;
+        config.knock_work_bits = options.knock_work_bits;
+        config.refusal_time = options.refusal_time;
         config.workers = 1;
         config.event_streams_max = options.event_streams_max;
         config.reader_stall_max = options.reader_stall_max;
@@ -280,7 +291,7 @@ impl HttpServer {
 }
 
 /// A client that opens a connection for each request, so that a stop waits for none.
-fn plain_http_client() -> reqwest::Client {
+pub(crate) fn plain_http_client() -> reqwest::Client {
     // Fails when another test of this process was faster, which is as good.
     rustls::crypto::ring::default_provider()
         .install_default()

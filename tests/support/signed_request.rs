@@ -131,6 +131,13 @@ impl<'k> Request<'k> {
         self
     }
 
+    /// Without a signature.
+    #[must_use]
+    pub fn unsigned(mut self) -> Self {
+        self.signers.clear();
+        self
+    }
+
     /// With a further header.
     #[must_use]
     #[expect(

@@ -67,6 +67,9 @@ async function main() {
   const client = await call('GET', '/v1/clients/self', { signers: [identity] });
   assert.equal(client.json.client_id, identity.id, client.text);
 
+  const opened = await call('PUT', '/v1/policy', { signers: [messaging], ...json({ strangers: 'open' }) });
+  assert.equal(opened.status, 204, opened.text);
+
   const sent = await call('POST', `/v1/queues/${messaging.id}/messages`, {
     signers: [identity],
     body: crypto.randomBytes(512),

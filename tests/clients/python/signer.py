@@ -24,6 +24,8 @@ expect(session.post(f"{base}/v1/clients", json=registration), 201)
 # No body, no query.
 client = expect(session.get(f"{base}/v1/clients/self"), 200).json()
 assert client["client_id"] == keys.identity, client
+# Signed by the messaging key. Nobody is a contact of itself.
+expect(session.put(f"{base}/v1/policy", json={"strangers": "open"}), 204)
 # A body that is no JSON, to its own queue.
 sent = session.post(
     f"{base}/v1/queues/{keys.messaging}/messages",

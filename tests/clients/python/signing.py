@@ -53,7 +53,7 @@ class SatpostSignature(AuthBase):
 
     def __call__(self, request):
         path = urlsplit(request.url).path
-        own_mailbox = any(path == own or path.startswith((own + "/", own + ":")) for own in BY_MESSAGING_KEY)
+        own_mailbox = any(path == own or path.startswith(own + "/") for own in BY_MESSAGING_KEY)
         covered = ["@method", "@authority", "@path", "@query"]
         if request.body:
             body = request.body.encode() if isinstance(request.body, str) else request.body

@@ -3,9 +3,14 @@
 use reqwest::Method;
 use satpost_api_types::addresses::{WatchAddressesRequest, WatchEntry};
 use satpost_api_types::clients::RegisterClientRequest;
+use satpost_api_types::mailboxes::{
+    AddDeliveryTokensRequest, DeliveryTokenUse, NewDeliveryToken, SetStrangerPolicyRequest,
+    StrangerPolicy,
+};
 use satpost_api_types::messages::{
     AcknowledgeMessagesRequest, AcknowledgeThrough, FetchMessagesResponse, SendMessageResponse,
 };
+use satpost_domain::mailbox::token_hash;
 use satpost_tests::http_server::HttpServer;
 use satpost_tests::signed_request::{Answer, Request, RequestKey};
 
@@ -23,11 +28,12 @@ impl Wallet {
         }
     }
 
-    /// A registered client.
+    /// A registered client whose mailbox is open to strangers.
     pub(crate) async fn registered(number: u64, server: &HttpServer) -> Self {
         let wallet = Self::new(number);
         let answer = wallet.register().send(server).await;
         assert_eq!(answer.status.as_u16(), 201, "{}", answer.text());
+        wallet.set_policy(StrangerPolicy::Open, server).await;
         wallet
     }
 
@@ -61,6 +67,35 @@ impl Wallet {
     pub(crate) fn message_of(&self, recipient: &Self, body: Vec<u8>) -> Request<'_> {
         let path = format!("/v1/queues/{}/messages", recipient.messaging.hex());
         Request::command(Method::POST, &path, &self.identity).body("application/octet-stream", body)
+    }
+
+    /// A message of the smallest size that nobody has signed.
+    pub(crate) fn unnamed(&self, recipient: &Self, byte: u8) -> Request<'_> {
+        self.message(recipient, byte).unsigned()
+    }
+
+    /// Says what becomes of messages of strangers.
+    pub(crate) async fn set_policy(&self, strangers: StrangerPolicy, server: &HttpServer) {
+        let request = SetStrangerPolicyRequest { strangers };
+        let set = Request::command(Method::PUT, "/v1/policy", &self.messaging).json(&request);
+        set.send(server).await.expect_empty(204);
+    }
+
+    /// Lets the holders of tokens write.
+    pub(crate) async fn add_tokens(
+        &self,
+        tokens: &[([u8; 32], DeliveryTokenUse)],
+        server: &HttpServer,
+    ) {
+        let tokens = tokens.iter().map(|(token, uses)| NewDeliveryToken {
+            hash: token_hash(token).to_string(),
+            uses: *uses,
+        });
+        let request = AddDeliveryTokensRequest {
+            tokens: tokens.collect(),
+        };
+        let add = Request::command(Method::POST, "/v1/delivery-tokens", &self.messaging);
+        add.json(&request).send(server).await.expect_empty(204);
     }
 
     /// Sends `byte` and waits until `recipient` can see it.

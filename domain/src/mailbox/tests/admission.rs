@@ -244,7 +244,8 @@ fn tokens_have_their_bounds() {
 fn all_tokens_are_revoked_in_parts_that_an_event_holds() {
     let count = DELIVERY_TOKENS_PER_REQUEST_MAX + 1;
     let tokens: Vec<_> = (1..count).map(token).collect();
-    let mailbox = holding(0).after(&add_tokens(&tokens));
+    let full = || holding(0).after(&add_tokens(&tokens));
+    let mailbox = full();
     let mut hashes: Vec<_> = mailbox
         .state()
         .delivery_tokens()
@@ -254,7 +255,8 @@ fn all_tokens_are_revoked_in_parts_that_an_event_holds() {
     let rest = hashes.split_off(DELIVERY_TOKENS_PER_REQUEST_MAX);
     let revoked = |hashes| MailboxEvent::DeliveryTokensRevoked { hashes, at: NOON };
     let all = MailboxCommand::RevokeAllTokens { at: NOON };
-    let after = mailbox.when(&all).then([revoked(hashes), revoked(rest)]);
+    mailbox.when(&all).then([revoked(hashes), revoked(rest)]);
+    let after = full().after(&all);
     assert_eq!(after.state().delivery_tokens().count(), 0);
     after.when(&all).then_nothing();
 }

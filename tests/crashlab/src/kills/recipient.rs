@@ -14,6 +14,7 @@ use satpost_domain::MessagingKey;
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::ChainHash;
 use satpost_domain::mailbox::{chain_start, extend_chain};
+use satpost_tests::open_mailbox::open_to_strangers;
 
 use super::history::{Inbox, Received, Tag};
 use super::sender::{http, is_final, seed};
@@ -42,6 +43,7 @@ impl Recipient {
         http.register_client(&IdentitySecret::derive(&seed), &messaging)
             .await
             .expect("the server takes a new client");
+        open_to_strangers(url, &messaging).await;
         let chains = BTreeMap::from([(0, chain_start(&messaging.public()))]);
         let inbox = Inbox {
             recipient: number,
