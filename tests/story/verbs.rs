@@ -120,7 +120,7 @@ fn listen(stage: &mut Stage, address: &str, paid: &str) {
     let quiet = stage.shell("satpost --home alice listen --timeout 1");
     assert_eq!(quiet.status.code(), NOTHING, "everything was listed before");
     let txid = stage.node(&format!("-rpcwallet=miner sendtoaddress {address} 0.125"));
-    let told = stage.told("satpost --home alice listen --timeout 3");
+    let told = stage.told("satpost --home alice listen --timeout 5");
     assert!(
         told.contains(&txid) && told.contains("+12500000 sat"),
         "{told}"
@@ -131,7 +131,7 @@ fn listen(stage: &mut Stage, address: &str, paid: &str) {
     );
     let quiet = stage.shell("satpost --home alice listen --timeout 1");
     assert_eq!(quiet.status.code(), NOTHING, "it was shown before");
-    let all = stage.json("alice", "listen --all --timeout 2");
+    let all = stage.json("alice", "listen --all --timeout 4");
     let steps = |of: &str| all.iter().filter(|line| line["txid"] == of).count();
     assert_eq!((steps(paid), steps(&txid)), (2, 1), "{all:?}");
     assert!(all.iter().all(|line| line["step"]["position"].is_string()));

@@ -170,7 +170,12 @@ impl Check<'_> {
             });
         }
         self.look_at_snapshot(&mut look);
-        other_files::look_at(&self.files, self.folder, &mut look.findings)?;
+        other_files::look_at(
+            &self.files,
+            self.folder,
+            self.clock.now(),
+            &mut look.findings,
+        )?;
         Ok(look)
     }
 

@@ -4,10 +4,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
+use satpost_domain::Timestamp;
 use satpost_event_store::embedded::OpenError;
 use satpost_event_store::embedded::erasure::DataFolderLook;
 
+use super::check::BYTES_GRACE;
 use super::finding::{Finding, FindingCode};
 
 /// Folders whose files are looked at elsewhere, and one that holds public blocks only and may be very
@@ -20,6 +23,7 @@ const SNAPSHOTS: &str = "projections";
 pub(super) fn look_at(
     look: &DataFolderLook,
     folder: &Path,
+    now: Timestamp,
     findings: &mut Vec<Finding>,
 ) -> Result<(), OpenError> {
     for path in files(folder)? {
@@ -42,6 +46,8 @@ pub(super) fn look_at(
         )
     });
     let in_use = saves.pop_if(|newest| is_save(newest));
+    // A server may be at work on the others.
+    saves.retain(|path| !is_young(path, now));
     for path in saves {
         let reason = match &in_use {
             Some(newest) => format!("{} has taken its place", newest.display()),
@@ -53,6 +59,16 @@ pub(super) fn look_at(
         });
     }
     Ok(())
+}
+
+/// Whether a file was changed within the time that bytes may stay.
+fn is_young(path: &Path, now: Timestamp) -> bool {
+    let modified = path.metadata().and_then(|metadata| metadata.modified());
+    let age = modified.map(|at| {
+        let at = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Duration::from_millis(now.as_millis()).saturating_sub(at)
+    });
+    age.is_ok_and(|age| age < BYTES_GRACE)
 }
 
 fn is_save(path: &Path) -> bool {

@@ -397,7 +397,13 @@ async fn finds_copies_that_no_erasure_reaches() {
     fs::copy(stage.before.join("keys"), stage.data.join("keys.bak")).unwrap();
     let mut hidden = vec![0x5a; 5 * 1024 * 1024];
     hidden.extend(fs::read(stage.before.join("0000000001.blob")).unwrap());
-    fs::write(folder.join("snapshot.partial"), hidden).unwrap();
+    let partial = folder.join("snapshot.partial");
+    fs::write(&partial, hidden).unwrap();
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_millis(AT.as_millis());
+    let file = fs::File::options().write(true).open(&partial).unwrap();
+    file.set_modified(long_ago).unwrap();
+    // One that is being written has its time.
+    fs::write(folder.join("snapshot.new"), "half of it").unwrap();
     let findings = stage.check().findings;
     let copies = findings
         .iter()

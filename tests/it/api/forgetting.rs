@@ -183,7 +183,13 @@ impl Scene {
 async fn nothing_is_left_of_what_ended_whatever_ended_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let store = Arc::new(EmbeddedEventStore::open(&EmbeddedOptions::new(&data)).unwrap());
+    // Small files are searched quickly.
+    let options = EmbeddedOptions {
+        segment_bytes: 1024 * 1024,
+        blob_segment_bytes: 1024 * 1024,
+        ..EmbeddedOptions::new(&data)
+    };
+    let store = Arc::new(EmbeddedEventStore::open(&options).unwrap());
     let server = HttpServer::start_over(Arc::clone(&store) as Arc<dyn EventStore>).await;
     let stop = CancellationToken::new();
     let mut processes = start_processes(&data, &store, &server, &stop);
@@ -192,7 +198,8 @@ async fn nothing_is_left_of_what_ended_whatever_ended_it() {
     let ending = payloads(&store).await;
     assert_eq!(ending.len(), 5 + 2 + 3);
     canaries.remember(&data, &ending).unwrap();
-    send(&server, &scene.sender, &scene.sender, 99).await;
+    let kept = scene.sender.message_of(&scene.sender, body(99));
+    success(&kept.send(&server).await);
     assert!(!canaries.traces(&data).unwrap().is_empty());
 
     scene.close(&server).await;
