@@ -152,11 +152,6 @@ impl<T: Copy, C: Copy + PartialEq> IdList<T, C> {
         runs.map(|(index, run)| (run.first..self.end_of(index), &run.common))
     }
 
-    /// What the items of each run have in common, the last run first.
-    pub(crate) fn commons_mut(&mut self) -> impl Iterator<Item = &mut C> + '_ {
-        self.runs.iter_mut().rev().map(|run| &mut run.common)
-    }
-
     /// Numbers the items anew when more than half of the numbers are gaps; `common` says what each has
     /// in common with others now.
     pub(crate) fn close_gaps(

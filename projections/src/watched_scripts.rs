@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
-use satpost_domain::chain::ChainEvent;
+use satpost_domain::chain::{ChainEvent, HistoryEvent};
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::watchlist::{Birthday, WatchOptions, WatchTarget, WatchlistEvent};
 use satpost_domain::{ClientId, Envelope, Event, Sealed, Timestamp, WatchId};
@@ -44,9 +44,9 @@ pub struct HistoryWish {
     pub script: ScriptHash,
     /// From when on.
     pub birthday: Birthday,
-    /// The lowest height of the tip since the watch began: every later block was looked at, this one
-    /// and those before it were not. Nothing when the chain was not followed yet.
-    pub watched_at_height: Option<u32>,
+    /// How many back-fills had begun when the watch did. Each may have passed over the script, and
+    /// blocks may have been matched without it; a later one leaves nothing out.
+    pub passes_before: u32,
 }
 
 /// The projection.
@@ -59,8 +59,10 @@ pub struct WatchedScripts {
     lists: Lists,
     /// Every depth that was wished for any script, also long ago: at most one for each depth.
     depths_wished: BTreeSet<u32>,
-    /// The height of the tip of the chain.
-    tip_height: Option<u32>,
+    /// How many back-fills have begun.
+    passes: u32,
+    /// True while the last of them is not complete.
+    is_reading: bool,
 }
 
 impl WatchedScripts {
@@ -119,19 +121,15 @@ impl WatchedScripts {
         Some(self.lists.get(owner).options(owner.number))
     }
 
-    /// From when on `client` wants the history of a script, and the lowest height of the tip since it
-    /// began to watch it; nothing when it wants none.
+    /// From when on `client` wants the history of a script, and how many back-fills had begun when it
+    /// began to watch it; nothing when it wants no history.
     #[must_use]
-    pub fn birthday(
-        &self,
-        client: &ClientId,
-        script: &ScriptHash,
-    ) -> Option<(Birthday, Option<u32>)> {
+    pub fn birthday(&self, client: &ClientId, script: &ScriptHash) -> Option<(Birthday, u32)> {
         let list = self.lists.find(client)?;
         let owner = self.owners(script).find(|owner| owner.list == list)?;
         let list = self.lists.get(owner);
         let birthday = list.options(owner.number).birthday?;
-        Some((birthday, list.terms(owner.number).watched_at_height))
+        Some((birthday, list.terms(owner.number).passes_before))
     }
 
     /// True when `client` watches the script with this hash.
@@ -145,11 +143,11 @@ impl WatchedScripts {
     pub fn wishes(&self) -> impl Iterator<Item = HistoryWish> + '_ {
         self.lists.iter().flat_map(|list| {
             list.born()
-                .map(|(slot, birthday, watched_at_height)| HistoryWish {
+                .map(|(slot, birthday, passes_before)| HistoryWish {
                     client: list.client(),
                     script: self.scripts.hash(slot),
                     birthday,
-                    watched_at_height,
+                    passes_before,
                 })
         })
     }
@@ -312,11 +310,20 @@ impl WatchedScripts {
         }
     }
 
-    fn move_tip(&mut self, height: u32) {
-        if self.tip_height.is_some_and(|before| height < before) {
-            self.lists.lower(height);
+    fn apply_history(&mut self, event: &HistoryEvent) {
+        match event {
+            HistoryEvent::BackfillStarted { .. } => {
+                // Several in a row are one back-fill.
+                self.passes += u32::from(!self.is_reading);
+                self.is_reading = true;
+            }
+            HistoryEvent::BackfillCompleted { .. } => self.is_reading = false,
+            HistoryEvent::CoinFound { .. }
+            | HistoryEvent::CoinGone { .. }
+            | HistoryEvent::TransactionAmended { .. }
+            | HistoryEvent::BackfillAdvanced { .. }
+            | HistoryEvent::BackfillRaised { .. } => {}
         }
-        self.tip_height = Some(height);
     }
 
     fn apply_watchlist(&mut self, client: ClientId, event: &WatchlistEvent) {
@@ -330,7 +337,7 @@ impl WatchedScripts {
                 let terms = Terms {
                     options,
                     watched_at: at,
-                    watched_at_height: self.tip_height,
+                    passes_before: self.passes,
                 };
                 self.watch(client, id, target, terms);
             }
@@ -368,15 +375,7 @@ impl Projection for WatchedScripts {
                     self.apply_watchlist(client, event);
                 }
             }
-            Event::Chain(
-                ChainEvent::EpochStarted { tip: block, .. }
-                | ChainEvent::BlockConnected { block, .. },
-            ) => {
-                self.move_tip(block.height);
-            }
-            Event::Chain(ChainEvent::BlockDisconnected { block }) => {
-                self.move_tip(block.height.saturating_sub(1));
-            }
+            Event::Chain(ChainEvent::History(event)) => self.apply_history(event),
             Event::Chain(_) | Event::Client(_) | Event::Mailbox(_) => {}
         }
     }

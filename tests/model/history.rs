@@ -128,7 +128,7 @@ fn present() -> impl Strategy<Value = Vec<(Happening, u16)>> {
 }
 
 proptest! {
-    #![proptest_config(config(256))]
+    #![proptest_config(config(128))]
 
     #[test]
     fn history_is_what_the_blocks_say_whenever_it_is_asked_for(

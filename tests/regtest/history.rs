@@ -37,7 +37,7 @@ async fn until_known(server: &Server, address: &Address) {
         let mut wishes = watched.wishes().filter(|wish| wish.script == script);
         wishes.all(|wish| {
             let coverage = coins.coverage(&script);
-            coverage.is_some_and(|known| known.satisfies(wish.birthday, wish.watched_at_height))
+            coverage.is_some_and(|known| known.satisfies(wish.birthday, wish.passes_before))
         })
     };
     let waiting = async {

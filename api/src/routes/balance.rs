@@ -217,14 +217,14 @@ fn known_from(
     client: &ClientId,
     script: &ScriptHash,
 ) -> Option<u32> {
-    let (birthday, watched_at_height) = watched.birthday(client, script)?;
+    let (birthday, passes_before) = watched.birthday(client, script)?;
     let coverage = coins.coverage(script)?;
     let pruned_hash = coverage.from > coverage.wanted
         && watched
             .targets(script)
             .iter()
             .all(|target| target.script().is_none());
-    let known = coverage.satisfies(birthday, watched_at_height) && !pruned_hash;
+    let known = coverage.satisfies(birthday, passes_before) && !pruned_hash;
     known.then_some(coverage.from)
 }
 

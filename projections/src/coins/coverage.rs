@@ -19,6 +19,8 @@ pub enum Reading {
 /// A back-fill, complete or not, and what it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
+    /// How many back-fills had begun before it.
+    pub number: u32,
     /// From which height history was asked for.
     pub wanted: u32,
     /// The earliest birthday, in Unix seconds, that `wanted` satisfies.
@@ -45,14 +47,14 @@ impl Coverage {
         self.from > self.wanted
     }
 
-    /// True when nothing is missing for somebody who wants history from `birthday` on and watches
-    /// since the tip was at `watched_at_height`. A script that was not watched for a while after
-    /// the back-fill is not covered by it any more.
+    /// True when nothing is missing for somebody who wants history from `birthday` on and has watched
+    /// since before a back-fill, `passes_before` others having begun earlier. One that had begun
+    /// already may have passed over the script, because nobody watched it for a while.
     #[must_use]
-    pub fn satisfies(&self, birthday: Birthday, watched_at_height: Option<u32>) -> bool {
+    pub const fn satisfies(&self, birthday: Birthday, passes_before: u32) -> bool {
         let joined = match self.reading {
             Reading::Next(_) => false,
-            Reading::Through(height) => watched_at_height.unwrap_or(0) <= height,
+            Reading::Through(_) => self.number >= passes_before,
         };
         joined && self.reaches(birthday)
     }
@@ -99,7 +101,9 @@ impl Coverages {
                 ..
             } => {
                 if self.running().is_none() {
+                    let number = u32::try_from(self.passes.len()).unwrap_or(u32::MAX);
                     self.passes.push(Coverage {
+                        number,
                         wanted: *wanted,
                         wanted_time_secs: *wanted_time_secs,
                         from: *from,

@@ -286,7 +286,7 @@ fn backfilled(life: &mut Life, from: u32) {
         at: Timestamp::from_millis(1),
     });
     assert_eq!(life.coins.running().map(|pass| pass.from), Some(from));
-    assert!(!satisfied(life, Birthday::Height(100), Some(1_000)));
+    assert!(!satisfied(life, Birthday::Height(100), 0));
     life.tell(HistoryEvent::BackfillAdvanced {
         through: block(1_000),
     });
@@ -298,9 +298,9 @@ fn backfilled(life: &mut Life, from: u32) {
     assert_eq!(life.coins.running(), None);
 }
 
-fn satisfied(life: &Life, birthday: Birthday, since: Option<u32>) -> bool {
+fn satisfied(life: &Life, birthday: Birthday, passes_before: u32) -> bool {
     let coverage = life.coins.coverage(&SCRIPT);
-    coverage.is_some_and(|coverage| coverage.satisfies(birthday, since))
+    coverage.is_some_and(|coverage| coverage.satisfies(birthday, passes_before))
 }
 
 #[test]
@@ -309,14 +309,13 @@ fn says_how_far_back_it_knows() {
     let early = Birthday::Height(100);
     assert_eq!(life.coins.coverage(&SCRIPT), None);
     backfilled(&mut life, 100);
-    assert!(satisfied(&life, early, Some(1_000)));
-    assert!(satisfied(&life, early, None));
-    assert!(!satisfied(&life, Birthday::Height(99), Some(1_000)));
+    assert!(satisfied(&life, early, 0));
+    assert!(!satisfied(&life, Birthday::Height(99), 0));
     let time = |secs: u64| Birthday::Time(Timestamp::from_millis(secs * 1_000));
-    assert!(satisfied(&life, time(5_000), Some(1_000)));
-    assert!(!satisfied(&life, time(4_999), Some(1_000)));
-    // Watched again after a while in which nobody did.
-    assert!(!satisfied(&life, early, Some(1_001)));
+    assert!(satisfied(&life, time(5_000), 0));
+    assert!(!satisfied(&life, time(4_999), 0));
+    // Watched only when it had begun, or again since.
+    assert!(!satisfied(&life, early, 1));
     life.tell(ChainEvent::BlockDisconnected {
         block: block(1_000),
     });
@@ -331,7 +330,7 @@ fn says_how_far_back_it_knows() {
 fn what_stands_in_for_forgotten_blocks_is_looked_up_again_when_blocks_are_taken_back() {
     let mut life = Life::new();
     backfilled(&mut life, 300);
-    assert!(satisfied(&life, Birthday::Height(100), Some(1_000)));
+    assert!(satisfied(&life, Birthday::Height(100), 0));
     life.tell(ChainEvent::BlockDisconnected {
         block: block(1_000),
     });

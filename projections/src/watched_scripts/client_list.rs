@@ -15,8 +15,8 @@ use crate::script_table::Slot;
 pub(super) struct Terms {
     pub(super) options: WatchOptions,
     pub(super) watched_at: Timestamp,
-    /// The height of the tip at that moment, or lower when it went back since.
-    pub(super) watched_at_height: Option<u32>,
+    /// How many back-fills had begun at that moment.
+    pub(super) passes_before: u32,
 }
 
 /// An entry that was numbered anew: its slot, its number before, its number now.
@@ -76,17 +76,6 @@ impl ClientList {
         self.changed.insert(number, options);
     }
 
-    /// The tip went back to `height`: every block above it is looked at for every entry.
-    pub(super) fn lower(&mut self, height: u32) {
-        // No run is above the tip, so they do not fall in their order.
-        for terms in self.slots.commons_mut() {
-            match &mut terms.watched_at_height {
-                Some(at) if *at > height => *at = height,
-                _ => break,
-            }
-        }
-    }
-
     /// What an entry began with.
     pub(super) fn terms(&self, number: u32) -> Terms {
         self.slots.common(number)
@@ -103,8 +92,8 @@ impl ClientList {
         self.slots.id(number)
     }
 
-    /// The entries with a birthday: slot, birthday, height of the tip when it was watched.
-    pub(super) fn born(&self) -> impl Iterator<Item = (Slot, Birthday, Option<u32>)> + '_ {
+    /// The entries with a birthday: slot, birthday, how many back-fills had begun when it was watched.
+    pub(super) fn born(&self) -> impl Iterator<Item = (Slot, Birthday, u32)> + '_ {
         let in_runs = self
             .slots
             .runs()
@@ -116,7 +105,7 @@ impl ClientList {
             .filter_map(|number| {
                 let birthday = self.options(number).birthday?;
                 let slot = self.slots.get(number)?;
-                Some((slot, birthday, self.terms(number).watched_at_height))
+                Some((slot, birthday, self.terms(number).passes_before))
             })
     }
 

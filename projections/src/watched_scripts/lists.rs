@@ -89,13 +89,6 @@ impl Lists {
         found.close_gaps(&self.key)
     }
 
-    /// The tip went back to `height`.
-    pub(super) fn lower(&mut self, height: u32) {
-        for list in self.lists.iter_mut().flatten() {
-            list.lower(height);
-        }
-    }
-
     /// By ascending place.
     pub(super) fn iter(&self) -> impl Iterator<Item = &ClientList> {
         self.lists.iter().flatten().map(AsRef::as_ref)

@@ -16,8 +16,8 @@ use super::client_list::{ClientList, Terms};
 use crate::projection::SnapshotError;
 use crate::snapshot::{from_bytes, to_bytes};
 
-/// The tip, and the lists by ascending client.
-type Stored = (Option<u32>, Vec<StoredList>);
+/// How many back-fills have begun, whether the last is not complete, and the lists by ascending client.
+type Stored = ((u32, bool), Vec<StoredList>);
 
 #[derive(Serialize, Deserialize)]
 struct StoredList {
@@ -31,7 +31,7 @@ struct StoredRun {
     depths: Vec<u32>,
     birthday: Option<StoredBirthday>,
     watched_at: Timestamp,
-    watched_at_height: Option<u32>,
+    passes_before: u32,
     /// The place in the id of the first entry, and for each further one how much higher it is.
     places: Vec<u32>,
     /// For each entry a byte with the length of the script, or 0 before a hash; then its bytes.
@@ -50,7 +50,7 @@ struct Streamed<'a>(&'a WatchedScripts);
 impl Serialize for Streamed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut tuple = serializer.serialize_tuple(2)?;
-        tuple.serialize_element(&self.0.tip_height)?;
+        tuple.serialize_element(&(self.0.passes, self.0.is_reading))?;
         tuple.serialize_element(&StreamedLists(self.0))?;
         tuple.end()
     }
@@ -113,7 +113,7 @@ impl StoredRun {
                 Birthday::Time(at) => StoredBirthday::Time(at),
             }),
             watched_at: terms.watched_at,
-            watched_at_height: terms.watched_at_height,
+            passes_before: terms.passes_before,
             places: vec![place],
             targets: Vec::new(),
         }
@@ -129,7 +129,7 @@ impl StoredRun {
                 }),
             },
             watched_at: self.watched_at,
-            watched_at_height: self.watched_at_height,
+            passes_before: self.passes_before,
         })
     }
 
@@ -178,9 +178,10 @@ pub(super) fn snapshot(scripts: &WatchedScripts) -> Vec<u8> {
 }
 
 pub(super) fn restore(bytes: &[u8]) -> Result<WatchedScripts, SnapshotError> {
-    let (tip_height, lists) = from_bytes::<Stored>(bytes)?;
+    let ((passes, is_reading), lists) = from_bytes::<Stored>(bytes)?;
     let mut scripts = WatchedScripts {
-        tip_height,
+        passes,
+        is_reading,
         ..WatchedScripts::default()
     };
     for list in lists {
@@ -194,9 +195,9 @@ pub(super) fn restore(bytes: &[u8]) -> Result<WatchedScripts, SnapshotError> {
     Ok(scripts)
 }
 
-/// The tip, and for each client its entries with all they have.
+/// The back-fills, and for each client its entries with all they have.
 pub(super) fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
-    let (tip_height, lists) = from_bytes::<Stored>(bytes)?;
+    let ((passes, is_reading), lists) = from_bytes::<Stored>(bytes)?;
     let lists = lists
         .iter()
         .map(|list| {
@@ -210,14 +211,14 @@ pub(super) fn tree(bytes: &[u8]) -> Result<serde_json::Value, SnapshotError> {
                         "depths": run.depths,
                         "birthday": run.birthday,
                         "watched_at": run.watched_at,
-                        "watched_at_height": run.watched_at_height,
+                        "passes_before": run.passes_before,
                     }));
                 }
             }
             Ok(serde_json::json!({ "client": list.client, "entries": entries }))
         })
         .collect::<Result<Vec<_>, SnapshotError>>()?;
-    Ok(serde_json::json!({ "tip_height": tip_height, "lists": lists }))
+    Ok(serde_json::json!({ "backfills": passes, "backfill_runs": is_reading, "lists": lists }))
 }
 
 fn to_hex(bytes: &[u8]) -> String {

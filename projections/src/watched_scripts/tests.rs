@@ -1,7 +1,6 @@
 //! Who watches what.
 
 use satpost_domain::chain::DepthSet;
-use satpost_domain::ids::BlockHash;
 use satpost_domain::limits::DEPTH_MAX;
 
 use super::*;
@@ -209,15 +208,25 @@ fn says_whose_history_is_wanted_and_up_to_where() {
     let mut log = TestLog::default();
     let early = Some(Birthday::Time(Timestamp::from_millis(5)));
     log.watch_with(client(1), watch(1), script(b"a"), options(&[], early));
-    log.chain(ChainEvent::EpochStarted {
-        genesis: BlockHash::new([0; 32]),
-        tip: block(100),
+    let started = HistoryEvent::BackfillStarted {
+        scripts: vec![script_hash(b"a")],
+        wanted: 1,
+        wanted_time_secs: 0,
+        from: 1,
         at: Timestamp::from_millis(0),
-    });
+    };
+    let started_again = started.clone();
+    log.chain(started.into());
     log.watch(client(1), 2, b"b");
     let birthday = Some(Birthday::Height(7));
     log.watch_with(client(2), watch(3), script(b"b"), options(&[], birthday));
-    log.chain(ChainEvent::BlockDisconnected { block: block(100) });
+    let completed = HistoryEvent::BackfillCompleted {
+        from: 1,
+        through: block(100),
+        at: Timestamp::from_millis(0),
+    };
+    log.chain(completed.into());
+    log.chain(started_again.into());
     log.watchlist(
         client(1),
         WatchlistEvent::WatchOptionsChanged {
@@ -231,16 +240,16 @@ fn says_whose_history_is_wanted_and_up_to_where() {
     let mut wishes: Vec<_> = scripts
         .wishes()
         .map(|wish| {
-            let height = wish.watched_at_height;
-            (wish.client, wish.script, Some(wish.birthday), height)
+            let passes = wish.passes_before;
+            (wish.client, wish.script, Some(wish.birthday), passes)
         })
         .collect();
-    wishes.sort_by_key(|(client, script, _, height)| (*client, *height, *script));
+    wishes.sort_by_key(|(client, script, _, passes)| (*client, *passes, *script));
     let expected = [
-        (client(1), script_hash(b"a"), early, None),
-        (client(1), script_hash(b"b"), birthday, Some(99)),
-        (client(2), script_hash(b"c"), birthday, Some(99)),
-        (client(2), script_hash(b"b"), birthday, Some(99)),
+        (client(1), script_hash(b"a"), early, 0),
+        (client(1), script_hash(b"b"), birthday, 1),
+        (client(2), script_hash(b"b"), birthday, 1),
+        (client(2), script_hash(b"c"), birthday, 2),
     ];
     assert_eq!(wishes, expected);
 }
@@ -321,45 +330,50 @@ fn refuses_damaged_snapshots_without_a_panic() {
 }
 
 #[test]
-fn a_watch_counts_from_the_lowest_tip_since_it_began() {
+fn counts_the_back_fills_that_had_begun_before_a_watch() {
     let mut log = TestLog::default();
-    let height = |log: &TestLog| {
-        let scripts: WatchedScripts = project(log);
-        let wishes: Vec<_> = scripts.wishes().collect();
-        wishes
-            .into_iter()
-            .map(|wish| wish.watched_at_height)
-            .collect::<Vec<_>>()
+    let birthday = Some(Birthday::Height(1));
+    let started = |log: &mut TestLog| {
+        let at = log.at();
+        let started = HistoryEvent::BackfillStarted {
+            scripts: vec![script_hash(b"before")],
+            wanted: 1,
+            wanted_time_secs: 0,
+            from: 1,
+            at,
+        };
+        log.chain(started.into());
     };
-    let options = WatchOptions {
-        birthday: Some(Birthday::Height(1)),
-        ..WatchOptions::default()
-    };
+    log.watch_with(
+        client(1),
+        watch(1),
+        script(b"before"),
+        options(&[], birthday),
+    );
+    // Several starts in a row are one back-fill.
+    started(&mut log);
+    started(&mut log);
+    log.watch_with(
+        client(1),
+        watch(2),
+        script(b"during"),
+        options(&[], birthday),
+    );
     let at = log.at();
-    log.chain(ChainEvent::EpochStarted {
-        genesis: BlockHash::new([0; 32]),
-        tip: block(100),
+    let completed = HistoryEvent::BackfillCompleted {
+        from: 1,
+        through: block(7),
         at,
-    });
-    log.watch_with(client(1), watch(1), script(b"early"), options);
-    log.chain(ChainEvent::BlockConnected {
-        block: block(101),
-        previous: block(100).hash,
-        time_secs: 0,
-    });
-    log.watch_with(client(1), watch(2), script(b"late"), options);
-    assert_eq!(height(&log), [Some(100), Some(101)]);
-    // Every block that comes now is looked at for both, whatever its height.
-    for taken_back in [101, 100] {
-        log.chain(ChainEvent::BlockDisconnected {
-            block: block(taken_back),
-        });
-    }
-    assert_eq!(height(&log), [Some(99), Some(99)]);
-    log.chain(ChainEvent::BlockConnected {
-        block: block(100),
-        previous: block(99).hash,
-        time_secs: 0,
-    });
-    assert_eq!(height(&log), [Some(99), Some(99)]);
+    };
+    log.chain(completed.into());
+    started(&mut log);
+    log.watch_with(
+        client(1),
+        watch(3),
+        script(b"after"),
+        options(&[], birthday),
+    );
+    let scripts: WatchedScripts = project(&log);
+    let passes: Vec<_> = scripts.wishes().map(|wish| wish.passes_before).collect();
+    assert_eq!(passes, [0, 1, 2]);
 }

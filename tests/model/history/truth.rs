@@ -78,7 +78,7 @@ pub(super) fn complete(model: &ReadModel, wish: &HistoryWish) -> Option<Coverage
         return None;
     }
     let coverage = model.coins().coverage(&wish.script)?;
-    let is_complete = coverage.satisfies(wish.birthday, wish.watched_at_height);
+    let is_complete = coverage.satisfies(wish.birthday, wish.passes_before);
     is_complete.then_some(coverage)
 }
 

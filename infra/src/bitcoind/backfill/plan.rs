@@ -113,7 +113,7 @@ impl Waiting {
 
 fn waits(coins: &Coins, wish: &HistoryWish) -> bool {
     let coverage = coins.coverage(&wish.script);
-    coverage.is_none_or(|coverage| !coverage.satisfies(wish.birthday, wish.watched_at_height))
+    coverage.is_none_or(|coverage| !coverage.satisfies(wish.birthday, wish.passes_before))
 }
 
 /// The first block that may hold a transaction made at `birthday`; the block after the tip when
