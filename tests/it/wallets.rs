@@ -79,7 +79,10 @@ async fn friends(server: &HttpServer) -> (Person, Person) {
     alice.wallet.add_contact(&bobs, None).unwrap();
     bob.wallet.add_contact(&alices, None).unwrap();
     let outcome = alice.send("Bob", "hello").await;
-    assert!(matches!(outcome, SendOutcome::Knocked { .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, SendOutcome::Knocked { .. }),
+        "{outcome:?}"
+    );
     assert_eq!(texts(&bob.fetch().await), [("hello", true)]);
     let sender = bob.wallet.messaging_key();
     assert_eq!(alice.fetch().await.notices, [Notice::Greeted { sender }]);
