@@ -98,7 +98,7 @@ impl HttpClient {
             Some(identity) => Call::command(method, path, Signers::one(identity), command),
             None => Call::unnamed(method, path, command),
         };
-        let messages = postings.iter().map(Posting::to_item).collect();
+        let messages = postings.iter().map(Posting::item).collect();
         let call = call.json(&SendMessagesRequest { messages });
         let answer: SendMessagesResponse = self.carry_out(&call).await?.json()?;
         if answer.results.len() != postings.len() {
@@ -136,7 +136,7 @@ impl Posting<'_> {
         call
     }
 
-    fn to_item(&self) -> BatchMessage {
+    fn item(&self) -> BatchMessage {
         BatchMessage {
             recipient: self.recipient.to_string(),
             body: STANDARD.encode(self.body),

@@ -349,6 +349,11 @@ impl World {
         self.acknowledged.remove(mailbox);
     }
 
+    /// Lets go of every message, told to nobody.
+    pub(crate) fn empty_mailboxes(&mut self) {
+        self.mailboxes.values_mut().for_each(Vec::clear);
+    }
+
     fn fetch(&self, mailbox: &str, request: &Request) -> Result<Value, ProblemCode> {
         let key: MessagingKey = mailbox.parse().unwrap();
         let all = self

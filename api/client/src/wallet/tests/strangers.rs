@@ -268,18 +268,9 @@ async fn a_message_for_a_former_key_is_opened() {
     let new = bob.wallet.rotate_messaging_key().await.unwrap().to_string();
     alice.send("Bob", "to the old key").await;
     // The server passes on what comes to the old mailbox.
-    let mut world = double.world();
-    let sent = world.requests.iter().rev();
-    let body = sent
-        .filter(|request| request.path.starts_with("/v1/queues/"))
-        .map(|request| request.body.clone())
-        .next()
-        .unwrap();
-    for mailbox in world.mailboxes.values_mut() {
-        mailbox.clear();
-    }
-    world.send(&new, &body).unwrap();
-    drop(world);
+    let sent = double.requests("/v1/queues/").pop().unwrap();
+    double.world().empty_mailboxes();
+    double.world().send(&new, &sent.body).unwrap();
     bob.wallet
         .state
         .mailboxes
