@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use satpost_client::seed::Seed;
 use satpost_client::store::Record;
-use satpost_client::wallet::{NewWallet, Wallet, WalletOptions};
+use satpost_client::wallet::{NewWallet, SendOptions, Wallet, WalletOptions};
 use satpost_tests::http_server::HttpServer;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -51,7 +51,10 @@ fn texts(records: &[Record]) -> Vec<String> {
 async fn messages_are_stored_and_acknowledged_as_they_come() {
     let server = HttpServer::start().await;
     let [(mut alice, _a), (mut bob, _b)] = friends(&server).await;
-    alice.send_message("Bob", "before", None).await.unwrap();
+    alice
+        .send_message("Bob", "before", SendOptions::default())
+        .await
+        .unwrap();
     let mut feed = bob.stream_messages().unwrap();
     let report = bob.next_messages(&mut feed).await.unwrap().unwrap();
     assert_eq!(
@@ -59,7 +62,10 @@ async fn messages_are_stored_and_acknowledged_as_they_come() {
         (vec!["before".to_owned()], 1)
     );
     for text in ["one", "two", "three"] {
-        alice.send_message("Bob", text, None).await.unwrap();
+        alice
+            .send_message("Bob", text, SendOptions::default())
+            .await
+            .unwrap();
         let next = timeout(PATIENCE, bob.next_messages(&mut feed));
         let report = next.await.unwrap().unwrap().unwrap();
         assert_eq!(
@@ -70,7 +76,10 @@ async fn messages_are_stored_and_acknowledged_as_they_come() {
     assert_eq!(bob.get_queue().await.unwrap().acknowledged, 4);
     // Something newer listens now: the one before stops, and does not fight.
     let mut newer = bob.stream_messages().unwrap();
-    alice.send_message("Bob", "four", None).await.unwrap();
+    alice
+        .send_message("Bob", "four", SendOptions::default())
+        .await
+        .unwrap();
     let report = bob.next_messages(&mut newer).await.unwrap().unwrap();
     assert_eq!(texts(&report.records), ["four"]);
     let told = timeout(PATIENCE, bob.next_messages(&mut feed))
@@ -89,7 +98,10 @@ async fn receiving_that_is_dropped_anywhere_stores_every_message_once_and_in_ord
     let send = async {
         for number in 0..count {
             let text = number.to_string();
-            alice.send_message("Bob", &text, None).await.unwrap();
+            alice
+                .send_message("Bob", &text, SendOptions::default())
+                .await
+                .unwrap();
         }
     };
     let receive = async {
