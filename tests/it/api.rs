@@ -16,6 +16,7 @@ mod proofs;
 mod push;
 mod reachable;
 mod refusal_time;
+mod refusals;
 mod service;
 mod signatures;
 mod spotbit;
