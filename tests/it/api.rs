@@ -22,6 +22,7 @@ mod push;
 mod reachable;
 mod receive;
 mod refusal_time;
+mod refusals;
 mod service;
 mod signatures;
 mod signed_bytes;

@@ -9,9 +9,9 @@ pub enum StrangerPolicy {
     /// They are refused.
     Refuse,
     /// A few small ones wait as knocks, when work was done for each of them.
+    #[default]
     Knock,
     /// They are taken like any other, when work was done for them or a registered client signed them.
-    #[default]
     Open,
 }
 
