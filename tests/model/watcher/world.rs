@@ -238,7 +238,13 @@ pub(crate) fn assert_lawful(history: &[(satpost_domain::EventId, ChainEvent)]) {
         let Some(script) = event.touched_script() else {
             continue;
         };
-        let (txid, lawful, next) = step(event, |txid| places.get(&(txid, *script)).copied());
+        let (txid, lawful, mut next) = step(event, |txid| places.get(&(txid, *script)).copied());
+        if let Place::Confirmed(_) = next.0 {
+            // A script that is watched late takes part in the stay that the transaction is in.
+            let all = (txid, ScriptHash::new([0; 32]))..=(txid, ScriptHash::new([0xff; 32]));
+            let stays = places.range(all).map(|(_, (_, incarnation))| *incarnation);
+            next.1 = next.1.max(stays.max().unwrap_or(0));
+        }
         let before = places.insert((txid, *script), next);
         assert!(lawful, "{event:?} after {before:?}");
     }
