@@ -134,7 +134,7 @@ fn listen(stage: &mut Stage, address: &str, paid: &str) {
     let all = stage.json("alice", "listen --all --timeout 4");
     let steps = |of: &str| all.iter().filter(|line| line["txid"] == of).count();
     assert_eq!((steps(paid), steps(&txid)), (2, 1), "{all:?}");
-    assert!(all.iter().all(|line| line["step"]["position"].is_string()));
+    assert!(all.iter().all(|line| line["position"].is_string()));
 }
 
 /// The history of an address from before it was watched.
