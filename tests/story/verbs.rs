@@ -152,7 +152,7 @@ fn rescan(stage: &mut Stage) {
         &["their history is known"],
     );
     let again = stage.json("bob", &rescan);
-    assert_eq!(again[0]["completeness"]["complete"], true, "{}", again[0]);
+    assert_eq!(again[0]["complete"], true, "{}", again[0]);
     assert_eq!(
         stage.json("bob", "get-balance")[0]["confirmed_sat"],
         6_250_000
