@@ -58,7 +58,8 @@ fn listed(bytes: &[u8]) -> String {
 /// Sends a signed request from [`PEER`]; its status.
 fn send(stage: &Stage, request: &Request<'_>, secrets: &mut Secrets) -> u16 {
     let api = stage.server().api;
-    let headers = request.sign_for(api.to_string(), SystemClock.now().as_secs());
+    let authority = request.authority.clone().unwrap_or(api.to_string());
+    let headers = request.sign_for(authority, SystemClock.now().as_secs());
     let body = request.body.as_ref().map_or(&[][..], |(_, bytes)| bytes);
     let mut head = format!(
         "{} {} HTTP/1.1\r\nconnection: close\r\n",

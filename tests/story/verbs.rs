@@ -134,7 +134,7 @@ fn listen(stage: &mut Stage, address: &str, paid: &str) {
     let all = stage.json("alice", "listen --all --timeout 4");
     let steps = |of: &str| all.iter().filter(|line| line["txid"] == of).count();
     assert_eq!((steps(paid), steps(&txid)), (2, 1), "{all:?}");
-    assert!(all.iter().all(|line| line["step"]["position"].is_string()));
+    assert!(all.iter().all(|line| line["position"].is_string()));
 }
 
 /// The history of an address from before it was watched.
@@ -152,7 +152,7 @@ fn rescan(stage: &mut Stage) {
         &["their history is known"],
     );
     let again = stage.json("bob", &rescan);
-    assert_eq!(again[0]["completeness"]["complete"], true, "{}", again[0]);
+    assert_eq!(again[0]["complete"], true, "{}", again[0]);
     assert_eq!(
         stage.json("bob", "get-balance")[0]["confirmed_sat"],
         6_250_000
