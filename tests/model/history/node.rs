@@ -175,7 +175,7 @@ impl Inner {
             .flat_map(|payment| payment.inputs.clone())
             .collect();
         let confirmed = self.unspent();
-        let waiting = self.mempool.iter().flat_map(|payment| payment.outputs());
+        let waiting = self.mempool.iter().flat_map(Payment::outputs);
         let mut spendable: Vec<OutPoint> = confirmed
             .iter()
             .map(|(outpoint, (height, _))| (*height, *outpoint))

@@ -97,11 +97,11 @@ impl World {
             return 1;
         }
         let history = self.server.history().await.into_iter();
-        let starts = history.filter_map(|(_, event)| match event {
+        let mut starts = history.filter_map(|(_, event)| match event {
             ChainEvent::EpochStarted { tip, .. } => Some(tip.height as usize + 1),
             _ => None,
         });
-        starts.last().unwrap_or(1)
+        starts.next_back().unwrap_or(1)
     }
 
     /// A node keeps the blocks that the watcher has not read.

@@ -38,7 +38,7 @@ fn evidence(before: &[SignedHead], now: SignedHead) -> Evidence {
             accepted_at: 1,
             expires_at: 2,
             knock: false,
-            body: Some("c2VjcmV0".to_owned()),
+            body: Some(b"secret".to_vec().into()),
             gone: None,
             parked: None,
         }],

@@ -47,7 +47,7 @@ impl Store {
     /// Stores a message unless it is stored already; no message may be left out.
     fn store(&mut self, told: LiveDelivery) {
         let expected = self.bodies.len() as u64 + 1;
-        assert!(told.message.seq <= expected, "{} is left out", expected);
+        assert!(told.message.seq <= expected, "{expected} is left out");
         if told.message.seq == expected {
             self.bodies.push(told.message.body.as_deref().unwrap()[0]);
             self.last = Some(told);
