@@ -155,7 +155,7 @@ async fn strangers_work_for_a_knock_and_removed_contacts_are_strangers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_phone_is_made_up_for_by_words_and_a_backup() {
     let server = HttpServer::start().await;
-    let (mut alice, mut bob) = friends(&server).await;
+    let (alice, mut bob) = friends(&server).await;
     let backup = alice.folder.path().join("alice.backup");
     alice.wallet.export_backup(&backup).unwrap();
     bob.send("Alice", "after the backup").await;
