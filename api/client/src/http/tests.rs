@@ -1,12 +1,14 @@
 //! What the client sends, and how it takes answers, against a server that is scripted.
 
 use satpost_api_types::problem::ProblemCode;
-use satpost_domain::Timestamp;
+use satpost_domain::{CommandId, Timestamp};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::base_url;
 use crate::keys::MessagingSecret;
 use crate::seed::Seed;
+use crate::testing::listener::{Response, listen};
 use crate::testing::{Counting, Double, Fault, Fixed};
 
 const NOW: u64 = 1_700_000_000_000;
@@ -140,4 +142,55 @@ fn plain_http_to_another_machine_needs_permission() {
         ..options(NOW)
     };
     assert!(HttpClient::new(base, allowed).is_ok());
+}
+
+/// Sends two messages in one request to a server that answers with `results`.
+async fn send_two(results: Value) -> Result<Vec<Result<String, CallError>>, CallError> {
+    let url = listen(move |request| {
+        assert_eq!(request.path, "/v1/messages:batch");
+        assert_eq!(request.header("signature"), None);
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!(body["messages"][1]["body"], "AgI=");
+        assert_eq!(body["messages"][1]["idempotency_key"], "02".repeat(16));
+        Some(Response {
+            status: 200,
+            headers: Vec::new(),
+            body: json!({ "results": results }).to_string().into_bytes(),
+        })
+    })
+    .await;
+    let http = HttpClient::new(base_url::parse(&url).unwrap(), options(NOW)).unwrap();
+    let recipient = keys().1.public();
+    let bodies = [[1_u8; 2], [2; 2]];
+    let postings = bodies.each_ref().map(|body| Posting {
+        recipient: &recipient,
+        body,
+        ttl: None,
+        command: CommandId::new([body[0]; 16]),
+        token: None,
+        work: None,
+    });
+    let sent = http.send_messages(None, &postings).await?;
+    let ids = sent.into_iter().map(|one| one.map(|message| message.id));
+    Ok(ids.collect())
+}
+
+#[tokio::test]
+async fn each_message_of_a_batch_has_an_outcome_of_its_own() {
+    let message = json!({ "id": "aa", "accepted_at": 1, "expires_at": 2, "receipt": "" });
+    let problem = json!({
+        "type": "urn:satpost:problem:queue-full", "title": "", "status": 507,
+        "code": "queue-full", "request_id": "r", "retry_after": 9,
+    });
+    let results = json!([{ "message": message }, { "problem": problem }]);
+    let sent = send_two(results).await.unwrap();
+    assert_eq!(sent[0].as_ref().unwrap(), "aa");
+    let Err(CallError::Refused(refusal)) = &sent[1] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(refusal.code, ProblemCode::QueueFull);
+    assert_eq!(refusal.retry_after, Some(Duration::from_secs(9)));
+    // A server that loses count is not believed.
+    let short = send_two(json!([{ "message": message }])).await;
+    assert!(matches!(short, Err(CallError::UnexpectedAnswer { .. })));
 }
