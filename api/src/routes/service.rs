@@ -130,6 +130,7 @@ fn limits_response(watched_addresses_max: usize) -> LimitsResponse {
         body_deadline_ms: milliseconds(limits::BODY_DEADLINE),
         body_grace_ms: milliseconds(limits::BODY_GRACE),
         body_bytes_per_sec_min: limits::BODY_BYTES_PER_SEC_MIN,
+        connections_refused_politely_max: limits::CONNECTIONS_REFUSED_POLITELY_MAX as u64,
         request_head_bytes_max: limits::REQUEST_HEAD_BYTES_MAX as u64,
         signature_nonces_max: limits::SIGNATURE_NONCES_MAX as u64,
         rate_limited_max: limits::RATE_LIMITED_MAX as u64,

@@ -266,6 +266,9 @@ pub struct LimitsResponse {
     pub body_grace_ms: u64,
     /// The slowest a request body may arrive after `body_grace`, in bytes per second on average.
     pub body_bytes_per_sec_min: u64,
+    /// How many connections beyond those that may be open are kept open to be told so; what comes then
+    /// is closed at once.
+    pub connections_refused_politely_max: u64,
     /// The largest request line and headers together, in bytes.
     pub request_head_bytes_max: u64,
     /// How many signature nonces are remembered. A full memory refuses requests, it never forgets.

@@ -128,7 +128,8 @@ async fn a_mailbox_that_is_full_again_notes_it_again_whoever_is_turned_away() {
     let server = registered().await;
     for times in 1..=2 {
         for number in 1..=512 {
-            let number = 1_000 * times + number;
+            // Beyond the ids that are drawn.
+            let number = 1_000_000 * times + number;
             send(&server, number, 16 * 1024).await.unwrap();
         }
         let refused = send(&server, 1, 512).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use satpost_api_types::clients::RegisterClientRequest;
+use satpost_api_types::mailboxes::{SetStrangerPolicyRequest, StrangerPolicy};
 use satpost_api_types::service::InfoResponse;
 use satpost_domain::ids::parse_hex;
 use satpost_domain::{ClientId, Position};
@@ -62,6 +63,13 @@ impl Connection {
             .proven_by(messaging);
         let (_, answer) = self.ask_until_known(&request).await;
         assert_eq!(answer.status.as_u16(), 201, "{}", answer.text());
+        let open = Request::command(Method::PUT, "/v1/policy", messaging).json(
+            &SetStrangerPolicyRequest {
+                strangers: StrangerPolicy::Open,
+            },
+        );
+        let (_, answer) = self.ask_until_known(&open).await;
+        answer.expect_empty(204);
     }
 
     /// The time of the history.

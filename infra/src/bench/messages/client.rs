@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use satpost_api_types::clients::RegisterClientRequest;
 use satpost_api_types::header;
+use satpost_api_types::mailboxes::{SetStrangerPolicyRequest, StrangerPolicy};
 use satpost_api_types::messages::{AcknowledgeThrough, FetchMessagesResponse, SignedHead};
 use serde::Serialize;
 
@@ -46,7 +47,8 @@ impl Client {
         })
     }
 
-    /// Registers a new client, and waits until it can be seen everywhere.
+    /// Registers a new client, and waits until it can be seen everywhere. Any registered client may
+    /// write to its mailbox.
     pub(super) async fn register(&mut self) -> Result<Mailbox, BenchError> {
         let identity = Key::new(&mut self.random)?;
         let messaging = Key::new(&mut self.random)?;
@@ -65,6 +67,14 @@ impl Client {
             ..get("/v1/clients/self", "")
         };
         expect(self.call(request, &[&identity]).await?, 200)?;
+        let body = json(&SetStrangerPolicyRequest {
+            strangers: StrangerPolicy::Open,
+        })?;
+        let request = Request {
+            method: "PUT",
+            ..post("/v1/policy", JSON, &body)
+        };
+        expect(self.call(request, &[&messaging]).await?, 204)?;
         let path = format!("/v1/queues/{}/messages", messaging.public);
         Ok(Mailbox {
             identity,

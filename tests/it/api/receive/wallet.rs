@@ -108,8 +108,8 @@ async fn receiving_that_is_dropped_anywhere_stores_every_message_once_and_in_ord
         let mut cuts = 0_u64;
         let mut feed = bob.stream_messages().unwrap();
         while bob.records().unwrap().len() < count {
-            // Growing, so that some are cut before and some in the middle of everything.
-            let patience = Duration::from_millis(1 + 3 * cuts);
+            // From nothing on, so that some are cut before and some in the middle of everything.
+            let patience = Duration::from_micros(500 * cuts);
             match timeout(patience, bob.next_messages(&mut feed)).await {
                 Ok(report) => assert!(report.unwrap().is_some(), "nobody took over"),
                 Err(_) => cuts += 1,
@@ -119,7 +119,7 @@ async fn receiving_that_is_dropped_anywhere_stores_every_message_once_and_in_ord
                 cuts += 1;
             }
         }
-        assert!(cuts >= 10, "{cuts} cuts");
+        assert!(cuts > 0, "nothing was cut");
     };
     tokio::join!(send, receive);
     let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
