@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use satpost_commands::add_delivery_tokens::add_delivery_tokens;
 use satpost_commands::register_client::register_client;
 use satpost_commands::send_message::AcceptedMessage;
+use satpost_commands::testing::CONTACT;
 use satpost_domain::mailbox::{Mailbox, MailboxEvent};
 use satpost_domain::{
     Aggregate as _, ClientId, CommandId, Event, MessagingKey, PayloadId, StreamId,
@@ -31,6 +33,10 @@ async fn live(cluster: &Arc<Cluster>) -> BTreeMap<CommandId, AcceptedMessage> {
         register_client(&handler, context(0, 0), ALICE, KEY).await
     });
     opened.await.expect("nobody else registers");
+    let befriended = cluster.insist(|handler| async move {
+        add_delivery_tokens(&handler, context(u64::MAX, 0), KEY, vec![CONTACT]).await
+    });
+    befriended.await.expect("there is room for a token");
 
     let mut tasks = tokio::task::JoinSet::new();
     for (sender, count) in cluster.plan.senders.iter().copied().enumerate() {

@@ -10,13 +10,11 @@ use async_trait::async_trait;
 use satpost_commands::ports::{
     Clock as _, EventLog as _, Expected, NewEvent, Notifier, PushOutcome, PushPayload,
 };
-use satpost_commands::send_message::Posting;
-use satpost_commands::testing::context;
+use satpost_commands::testing::{befriend, context, posting};
 use satpost_commands::{
     Handler, register_client, send_message, set_push_target, verify_push_target, watch_addresses,
 };
 use satpost_domain::chain::ChainEvent;
-use satpost_domain::mailbox::Introduction;
 use satpost_domain::network::Network;
 use satpost_domain::push::PushTarget;
 use satpost_domain::script::Script;
@@ -107,6 +105,7 @@ impl OutboxStage {
         register_client::register_client(handler, context(self.number()), client, key)
             .await
             .expect("a new client");
+        befriend(handler, key).await;
         let pending =
             set_push_target::set_push_target(handler, context(self.number()), client, target);
         let pending = pending.await.expect("a client can be woken");
@@ -127,15 +126,7 @@ impl OutboxStage {
     /// # Panics
     /// When it is refused.
     pub async fn message(&self, number: u8) {
-        let posting = Posting {
-            recipient: key(number),
-            body: vec![7; 512].into(),
-            ttl: None,
-            introduction: Introduction {
-                is_registered: true,
-                ..Introduction::default()
-            },
-        };
+        let posting = posting(key(number), [7; 512]);
         let context = context(self.number());
         let accepted = send_message::send_message(&self.handler, context, &posting).await;
         self.see(accepted.expect("there is room").position).await;

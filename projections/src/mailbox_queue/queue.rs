@@ -130,13 +130,13 @@ impl Waiting {
 }
 
 impl Queue {
-    pub(super) const fn new(mailbox: MessagingKey) -> Self {
+    pub(super) fn new(mailbox: MessagingKey) -> Self {
         Self {
             mailbox,
             acknowledged: 0,
             acknowledged_at: Revision(0),
             delivery_tokens: 0,
-            policy: StrangerPolicy::Open,
+            policy: StrangerPolicy::default(),
             busy: None,
         }
     }

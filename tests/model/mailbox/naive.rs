@@ -54,7 +54,7 @@ impl Naive {
             owner: None,
             closed: false,
             forward: None,
-            policy: StrangerPolicy::Open,
+            policy: StrangerPolicy::default(),
             tokens: Vec::new(),
             full: false,
             acknowledged: 0,

@@ -15,7 +15,8 @@ use crate::api::wallet::Wallet;
 
 /// How many messages a run has.
 const MESSAGES: u8 = 120;
-/// How often the connection is cut.
+/// How often the connection is cut, each time before its twelfth message: all of them together cannot
+/// have told everything.
 const CUTS: u32 = 10;
 /// How long a client waits for one more message before it is cut anyway.
 const SHORT: Duration = Duration::from_millis(200);
@@ -79,7 +80,7 @@ async fn a_stream_that_is_cut_anywhere_delivers_every_message_once_and_in_order(
             let mut reader = Reader::open(&bob, &server).await;
             // The last connection lives as long as it takes.
             let mut left = if round < CUTS {
-                dice.below(25)
+                dice.below(12)
             } else {
                 u64::MAX
             };
@@ -120,7 +121,7 @@ async fn a_socket_that_is_cut_anywhere_delivers_every_message_once_and_in_order(
             let mut client = Client::open(&bob, JSON_PROTOCOL, &server).await;
             client.credit(256).await;
             let mut left = if round < CUTS {
-                dice.below(25)
+                dice.below(12)
             } else {
                 u64::MAX
             };
