@@ -274,7 +274,7 @@ async fn misses_and_doubles_nothing_wherever_it_is_killed() {
 
     let mut died = 0;
     for _ in 0..kills {
-        let at = 1 + world.dice.below(12);
+        let at = 1 + world.dice.below(5);
         let after = world.dice.below(2) == 0;
         let dying = Arc::new(DyingLog::new(log.clone(), at, after));
         let server = Server::start_over(config.clone(), log.clone(), dying.clone(), rpc(&config));
