@@ -11,9 +11,9 @@
 //!
 //! # Layout
 //! - [`join`]: what watcher and back-fill tell each other; [`history_rpc`]: what is asked of the node.
-//! - [`plan`]: which scripts wait, and from which height on they are read.
-//! - [`pass`]: reads, records and completes; [`recorder`]: puts what was found into bounded appends.
-//! - [`unread`]: what was spent in blocks that the node has pruned.
+//! - `plan`: which scripts wait, and from which height on they are read.
+//! - `pass`: reads, records and completes; `recorder`: puts what was found into bounded appends.
+//! - `unread`: what was spent in blocks that the node has pruned.
 //! - [`status`]: what operators see of it.
 //!
 //! All waiting scripts share one pass, and those that come meanwhile share the next. Where a pass
