@@ -1,24 +1,20 @@
 //! Event streams: the steps of a client's transactions as Server-Sent Events.
 //!
 //! A stream asks nothing while nothing happens: it is woken when an event touches what its client
-//! watches. It is written only as fast as its reader reads. What it has not handed over yet is read
-//! again from the projection, so that a slow reader costs one page of memory and no more.
+//! watches. What it has not handed over yet is read again from the projection, so that a slow reader
+//! costs one page of memory and no more.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::fmt::Write as _;
 
 use actix_web::web::Data;
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, stream};
 use satpost_api_types::transactions::TransactionChange;
-use satpost_domain::limits::{
-    EVENT_CHUNK_BYTES_MAX, EVENT_HEARTBEAT, EVENT_RETRY, EVENTS_PER_LOOK_MAX,
-};
+use satpost_domain::limits::{EVENT_CHUNK_BYTES_MAX, EVENT_HEARTBEAT, EVENTS_PER_LOOK_MAX};
 use satpost_domain::{ClientId, Position};
 use satpost_projections::arrivals::Arrivals;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
+use crate::event_source::{self, HEARTBEAT, Told, event};
 use crate::metrics::GaugeGuard;
 use crate::problem::ApiError;
 use crate::routes::transactions::{addresses, transaction_step};
@@ -29,9 +25,6 @@ mod places;
 pub(crate) use places::EventStreams;
 use places::Place;
 
-/// A comment, which readers skip.
-const HEARTBEAT: &[u8] = b":\n\n";
-
 /// One open stream.
 pub(crate) struct Feed {
     state: Data<ApiState>,
@@ -40,18 +33,8 @@ pub(crate) struct Feed {
     /// The last step that waits or was handed over.
     after: Position,
     waiting: VecDeque<String>,
-    /// When something was last handed over, which is answered at once by a reader that keeps up.
-    handed_over: Instant,
-    stage: Stage,
     _place: Place,
     _counted: GaugeGuard,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Begins,
-    Runs,
-    Over,
 }
 
 /// Why the server ends a stream.
@@ -72,6 +55,11 @@ impl Goodbye {
             Self::NotRegistered => "not-registered",
             Self::Slow => "slow",
         }
+    }
+
+    fn said(self) -> Bytes {
+        let reason = self.reason();
+        format!("event: bye\ndata: {{\"reason\":\"{reason}\"}}\n\n").into()
     }
 }
 
@@ -94,55 +82,7 @@ impl Feed {
             client,
             after,
             waiting: VecDeque::new(),
-            handed_over: Instant::now(),
-            stage: Stage::Begins,
         })
-    }
-
-    /// The bytes of the stream, made when the connection has room for them.
-    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
-        stream::unfold(self, |mut feed| async move {
-            let bytes = feed.next().await?;
-            feed.handed_over = Instant::now();
-            Some((Ok(bytes), feed))
-        })
-    }
-
-    async fn next(&mut self) -> Option<Bytes> {
-        match self.stage {
-            Stage::Begins => {
-                self.stage = Stage::Runs;
-                Some(format!("retry: {}\n\n", EVENT_RETRY.as_millis()).into())
-            }
-            Stage::Runs => Some(self.run().await),
-            Stage::Over => None,
-        }
-    }
-
-    async fn run(&mut self) -> Bytes {
-        if self.handed_over.elapsed() > self.state.config.reader_stall_max {
-            self.state.metrics.reader_dropped();
-            return self.end(Goodbye::Slow);
-        }
-        loop {
-            if self.state.is_stopping() {
-                return self.end(Goodbye::Stopping);
-            }
-            if !self.is_registered() {
-                return self.end(Goodbye::NotRegistered);
-            }
-            if self.waiting.is_empty() {
-                self.look();
-            }
-            if let Some(chunk) = self.chunk() {
-                return chunk;
-            }
-            tokio::select! {
-                () = self.changes.next() => {}
-                () = self.state.stopped() => {}
-                () = sleep(EVENT_HEARTBEAT) => return Bytes::from_static(HEARTBEAT),
-            }
-        }
     }
 
     fn is_registered(&self) -> bool {
@@ -196,21 +136,43 @@ impl Feed {
         }
         (!chunk.is_empty()).then(|| chunk.freeze())
     }
+}
 
-    fn end(&mut self, goodbye: Goodbye) -> Bytes {
-        self.stage = Stage::Over;
-        let reason = goodbye.reason();
-        format!("event: bye\ndata: {{\"reason\":\"{reason}\"}}\n\n").into()
+impl event_source::Feed for Feed {
+    fn state(&self) -> &ApiState {
+        &self.state
+    }
+
+    async fn next(&mut self) -> Told {
+        loop {
+            if self.state.is_stopping() {
+                return Told::Last(Goodbye::Stopping.said());
+            }
+            if !self.is_registered() {
+                return Told::Last(Goodbye::NotRegistered.said());
+            }
+            if self.waiting.is_empty() {
+                self.look();
+            }
+            if let Some(chunk) = self.chunk() {
+                return Told::Some(chunk);
+            }
+            tokio::select! {
+                () = self.changes.next() => {}
+                () = self.state.stopped() => {}
+                () = sleep(EVENT_HEARTBEAT) => return Told::Some(HEARTBEAT),
+            }
+        }
+    }
+
+    fn give_up(&self) -> Bytes {
+        Goodbye::Slow.said()
     }
 }
 
-/// One event. JSON as it is written here has no line breaks.
 fn frame(change: &TransactionChange) -> String {
-    let data = serde_json::to_string(change).expect("a change is text and numbers");
-    let (id, event) = (&change.step.position, change.step.status.event_name());
-    let mut text = String::with_capacity(data.len() + 64);
-    write!(text, "id: {id}\nevent: {event}\ndata: {data}\n\n").expect("a string takes all text");
-    text
+    let step = &change.step;
+    event(Some(&step.position), step.status.event_name(), change)
 }
 
 #[cfg(test)]
@@ -226,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_stream_on_which_nothing_happens_takes_little_memory() {
-        let bytes = size_of_result(Feed::into_stream);
+        let bytes = size_of_result(event_source::into_stream::<Feed>);
         assert!(bytes <= 2_048, "{bytes} bytes");
     }
 

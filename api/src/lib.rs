@@ -6,7 +6,8 @@
 //! - [`routes`]: one table of operations and their handlers, each named like its command or query.
 //! - `extract`: request to arguments (body, signature, subject); `signature`: the strict RFC 9421 verifier.
 //! - `delivery`: the one way of every message that is sent, and how refusals keep what they know.
-//! - `events`: the stream of changes; `fetch`: the wait for messages; `live`: messages as they come.
+//! - `event_source`: Server-Sent Events; `events`: the stream of changes; `live`: messages as they come;
+//!   `fetch`: the wait for messages.
 //! - `connections`, `rate_limit`: how many and how often; `form`: JSON or CBOR.
 //! - `problem`: every error of every layer to one stable code; `observe`: request ids, logs, metrics.
 //! - [`esplora`]: the API that other Bitcoin wallets speak, beside ours.
@@ -19,6 +20,7 @@ pub mod config;
 mod connections;
 mod delivery;
 pub mod esplora;
+mod event_source;
 mod events;
 mod extract;
 mod fetch;

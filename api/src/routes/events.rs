@@ -1,17 +1,14 @@
 //! The live feed of what happens to the transactions of a client.
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use satpost_api_types::transactions::TransactionChange;
 use satpost_domain::Position;
 use serde::Deserialize;
 
+use crate::event_source;
 use crate::events::Feed;
-use crate::extract::{Query, Registered, State, single_header};
+use crate::extract::{Query, Registered, State};
 use crate::problem::ApiError;
-
-/// Where a client that comes back says which event it saw last.
-const LAST_EVENT_ID: &str = "last-event-id";
 
 /// `after`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -43,7 +40,7 @@ pub(crate) async fn listen(
     request: HttpRequest,
     query: Query<Registered, ListenParameters>,
 ) -> Result<HttpResponse, ApiError> {
-    let last = single_header(&request, LAST_EVENT_ID)?.filter(|id| !id.is_empty());
+    let last = event_source::last_event_id(&request)?;
     let after = last.or(query.parameters.after.as_deref());
     let after = after.map(str::parse::<Position>).transpose();
     let after = after.map_err(ApiError::malformed)?.unwrap_or_default();
@@ -53,12 +50,5 @@ pub(crate) async fn listen(
     }
     state.wait_until_visible(after).await?;
     let feed = Feed::open(&state, query.subject.0, after)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        // Proxies that gather answers would hold events back.
-        .insert_header((
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        ))
-        .streaming(feed.into_stream()))
+    Ok(event_source::answer(feed))
 }

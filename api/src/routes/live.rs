@@ -1,17 +1,14 @@
 //! A recipient that listens: its mailbox as a stream of events or a WebSocket.
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use satpost_api_types::live::LiveDelivery;
 use serde::Deserialize;
 
-use crate::extract::{OwnMailbox, Query, State, Upgrade, single_header};
+use crate::event_source;
+use crate::extract::{OwnMailbox, Query, State, Upgrade};
 use crate::live::socket;
 use crate::live::stream::MessageFeed;
 use crate::problem::ApiError;
-
-/// Where a client that comes back says which event it saw last.
-const LAST_EVENT_ID: &str = "last-event-id";
 
 /// `after`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -47,7 +44,7 @@ pub(crate) async fn stream_messages(
     request: HttpRequest,
     query: Query<OwnMailbox, StreamMessagesParameters>,
 ) -> Result<HttpResponse, ApiError> {
-    let last = single_header(&request, LAST_EVENT_ID)?.filter(|id| !id.is_empty());
+    let last = event_source::last_event_id(&request)?;
     if last.is_some_and(|id| id.parse::<u64>().is_err()) {
         return Err(ApiError::malformed("an id of this stream is a number"));
     }
@@ -56,14 +53,7 @@ pub(crate) async fn stream_messages(
         return Err(ApiError::behind());
     }
     let feed = MessageFeed::open(&state, query.subject.0)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        // Proxies that gather answers would hold events back.
-        .insert_header((
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        ))
-        .streaming(feed.into_stream()))
+    Ok(event_source::answer(feed))
 }
 
 /// Opens a WebSocket that tells the messages of a mailbox and takes acknowledgements.
