@@ -4,7 +4,8 @@
 //! - [`projection`]: the shape every projection has; [`source`]: where its events come from.
 //! - [`client_directory`], [`mailbox_queue`], [`watched_scripts`], [`transaction_status`],
 //!   [`coins`], [`push_outbox`]: the projections. Each can be rebuilt alone.
-//! - [`script_table`]: what watched scripts are kept in; `id_list`: what is known by ids that count.
+//! - [`script_table`]: what watched scripts are kept in; `id_list`: what is known by ids that count;
+//!   `client_slots`: what there is for each client, by a small number.
 //! - [`read_model`]: all of them behind one position; what queries are asked of.
 //! - [`arrivals`]: who waits for a message, or for a change of a transaction; [`wake_board`]: whose
 //!   phone was woken and has not fetched.
@@ -12,6 +13,7 @@
 
 pub mod arrivals;
 pub mod client_directory;
+mod client_slots;
 pub mod coins;
 mod id_list;
 pub mod mailbox_queue;

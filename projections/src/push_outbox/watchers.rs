@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 use satpost_domain::ids::ScriptHash;
 use satpost_domain::{ClientId, WatchId};
 
+use crate::client_slots::ClientSlots;
 use crate::id_list::IdList;
 
 /// How many tables the index is cut into. They grow one at a time, so that no growth holds a reader
@@ -48,18 +49,14 @@ struct List {
 /// All lists.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
-    /// By their places; an empty list is dropped and its place used again.
-    lists: Vec<Option<Box<List>>>,
-    free: Vec<u32>,
-    by_client: HashMap<ClientId, u32>,
+    /// An empty list is dropped.
+    lists: ClientSlots<List>,
     /// Where each script stands in lists. None as long as nothing was inserted.
     shards: Vec<HashTable<Place>>,
     /// The last trigger of each entry that was one.
     triggers: HashMap<Place, u64>,
     key: RandomState,
 }
-
-const GONE: &str = "a list is dropped together with its last entry";
 
 impl Watchers {
     pub(super) fn watch(
@@ -69,8 +66,11 @@ impl Watchers {
         script: ScriptPrefix,
         trigger: u64,
     ) {
-        let list = self.find_or_add(client);
-        let found = self.lists[list as usize].as_deref_mut().expect(GONE);
+        let list = self.lists.find_or_add(client, || List {
+            client,
+            scripts: IdList::new(),
+        });
+        let found = self.lists.at_mut(list);
         let number = found.scripts.next_number(id, &());
         found.scripts.push(&self.key, id, script, ());
         let place = Place { list, number };
@@ -83,15 +83,15 @@ impl Watchers {
     /// Takes an entry out, and gives back the last trigger that it was; nothing when there is no such
     /// entry.
     pub(super) fn unwatch(&mut self, client: &ClientId, id: WatchId) -> Option<u64> {
-        let list = *self.by_client.get(client)?;
-        let (number, script) = self.at(list).scripts.find(&self.key, id)?;
+        let list = self.lists.find(client)?;
+        let (number, script) = self.lists.at(list).scripts.find(&self.key, id)?;
         let place = Place { list, number };
         self.unindex(script, place);
         let trigger = self.triggers.remove(&place).unwrap_or(0);
-        let found = self.lists[list as usize].as_deref_mut().expect(GONE);
+        let found = self.lists.at_mut(list);
         found.scripts.forget(number);
         if found.scripts.len() == 0 {
-            self.drop_list(list);
+            self.lists.remove(client);
         } else if let Some(moved) = found.scripts.close_gaps(&self.key, |_, _| ()) {
             for (script, from, to) in moved {
                 self.renumber(script, Place { list, number: from }, to);
@@ -102,16 +102,16 @@ impl Watchers {
 
     /// Takes everything of a client out.
     pub(super) fn forget(&mut self, client: &ClientId) {
-        let Some(list) = self.by_client.get(client).copied() else {
+        let Some(list) = self.lists.find(client) else {
             return;
         };
-        let entries: Vec<_> = self.at(list).scripts.entries().collect();
+        let entries: Vec<_> = self.lists.at(list).scripts.entries().collect();
         for (number, script) in entries {
             let place = Place { list, number };
             self.unindex(script, place);
             self.triggers.remove(&place);
         }
-        self.drop_list(list);
+        self.lists.remove(client);
     }
 
     /// A transaction that touches `script` is a trigger. Gives back for whom.
@@ -127,7 +127,7 @@ impl Watchers {
             .collect();
         let mut clients: Vec<_> = places
             .iter()
-            .map(|place| self.at(place.list).client)
+            .map(|place| self.lists.at(place.list).client)
             .collect();
         clients.sort_unstable();
         clients.dedup();
@@ -144,7 +144,7 @@ impl Watchers {
 
     /// Who watches anything, by ascending id.
     pub(super) fn clients(&self) -> Vec<ClientId> {
-        let mut clients: Vec<_> = self.by_client.keys().copied().collect();
+        let mut clients: Vec<_> = self.lists.clients().copied().collect();
         clients.sort_unstable();
         clients
     }
@@ -154,9 +154,9 @@ impl Watchers {
         &self,
         client: &ClientId,
     ) -> impl Iterator<Item = (WatchId, ScriptPrefix, u64)> + '_ {
-        let list = self.by_client.get(client).copied();
+        let list = self.lists.find(client);
         list.into_iter().flat_map(move |list| {
-            let scripts = &self.at(list).scripts;
+            let scripts = &self.lists.at(list).scripts;
             scripts.entries().map(move |(number, script)| {
                 let trigger = self.triggers.get(&Place { list, number });
                 (scripts.id(number), script, trigger.copied().unwrap_or(0))
@@ -166,54 +166,20 @@ impl Watchers {
 
     /// How many bytes of memory it holds on to.
     pub(super) fn memory_bytes(&self) -> usize {
-        let lists = self.lists.iter().flatten();
+        let lists = self.lists.iter();
         let lists: usize = lists
             .map(|list| size_of::<List>() + list.scripts.memory_bytes())
             .sum();
         let shards: usize = self.shards.iter().map(HashTable::allocation_size).sum();
         lists
             + shards
-            + self.lists.capacity() * size_of::<usize>()
+            + self.lists.memory_bytes()
             + self.shards.capacity() * size_of::<HashTable<Place>>()
-            + self.by_client.capacity() * (size_of::<(ClientId, u32)>() + 1)
             + self.triggers.capacity() * (size_of::<(Place, u64)>() + 1)
     }
 
-    fn at(&self, list: u32) -> &List {
-        self.lists[list as usize].as_deref().expect(GONE)
-    }
-
-    fn find_or_add(&mut self, client: ClientId) -> u32 {
-        if let Some(list) = self.by_client.get(&client) {
-            return *list;
-        }
-        let added = Some(Box::new(List {
-            client,
-            scripts: IdList::new(),
-        }));
-        let list = match self.free.pop() {
-            Some(list) => {
-                self.lists[list as usize] = added;
-                list
-            }
-            None => {
-                self.lists.push(added);
-                u32::try_from(self.lists.len() - 1).expect("there are fewer than 2^32 clients")
-            }
-        };
-        self.by_client.insert(client, list);
-        list
-    }
-
-    fn drop_list(&mut self, list: u32) {
-        let client = self.at(list).client;
-        self.by_client.remove(&client);
-        self.lists[list as usize] = None;
-        self.free.push(list);
-    }
-
     fn script_at(&self, place: Place) -> Option<ScriptPrefix> {
-        self.at(place.list).scripts.get(place.number)
+        self.lists.at(place.list).scripts.get(place.number)
     }
 
     fn index(&mut self, script: ScriptPrefix, place: Place) {
@@ -223,8 +189,7 @@ impl Watchers {
         let hash = self.key.hash_one(script);
         let (lists, key) = (&self.lists, &self.key);
         self.shards[shard_of(hash)].insert_unique(hash, place, |place| {
-            let list = lists[place.list as usize].as_deref().expect(GONE);
-            let script = list.scripts.get(place.number);
+            let script = lists.at(place.list).scripts.get(place.number);
             key.hash_one(script.expect("what goes leaves the index first"))
         });
     }

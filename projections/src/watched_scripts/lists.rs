@@ -1,11 +1,11 @@
 //! The lists of all clients.
 
-use std::collections::HashMap;
 use std::hash::RandomState;
 
 use satpost_domain::{ClientId, WatchId};
 
 use super::client_list::{ClientList, Moved, Terms};
+use crate::client_slots::ClientSlots;
 use crate::script_table::Slot;
 
 /// An entry of a list: which list, and its number there.
@@ -15,47 +15,28 @@ pub(super) struct Owner {
     pub(super) number: u32,
 }
 
-/// Lists by their places; an empty list is dropped and its place used again.
+/// Lists by their places; an empty list is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    lists: Vec<Option<Box<ClientList>>>,
-    free: Vec<u32>,
-    by_client: HashMap<ClientId, u32>,
+    lists: ClientSlots<ClientList>,
     key: RandomState,
 }
 
-const GONE: &str = "a list is dropped together with its last entry";
-
 impl Lists {
     pub(super) fn find(&self, client: &ClientId) -> Option<u32> {
-        self.by_client.get(client).copied()
+        self.lists.find(client)
     }
 
     pub(super) fn find_or_add(&mut self, client: ClientId) -> u32 {
-        if let Some(list) = self.find(&client) {
-            return list;
-        }
-        let added = Some(Box::new(ClientList::new(client)));
-        let list = match self.free.pop() {
-            Some(list) => {
-                self.lists[list as usize] = added;
-                list
-            }
-            None => {
-                self.lists.push(added);
-                u32::try_from(self.lists.len() - 1).expect("there are fewer than 2^32 clients")
-            }
-        };
-        self.by_client.insert(client, list);
-        list
+        self.lists.find_or_add(client, || ClientList::new(client))
     }
 
     pub(super) fn at(&self, list: u32) -> &ClientList {
-        self.lists[list as usize].as_deref().expect(GONE)
+        self.lists.at(list)
     }
 
     pub(super) fn at_mut(&mut self, list: u32) -> &mut ClientList {
-        self.lists[list as usize].as_deref_mut().expect(GONE)
+        self.lists.at_mut(list)
     }
 
     pub(super) fn get(&self, owner: Owner) -> &ClientList {
@@ -63,9 +44,7 @@ impl Lists {
     }
 
     pub(super) fn push(&mut self, list: u32, id: WatchId, slot: Slot, terms: Terms) {
-        let key = &self.key;
-        let list = self.lists[list as usize].as_deref_mut().expect(GONE);
-        list.push(key, id, slot, terms);
+        self.lists.at_mut(list).push(&self.key, id, slot, terms);
     }
 
     /// The list, number and slot of an entry by its id.
@@ -78,12 +57,10 @@ impl Lists {
     /// Drops a list that is empty, and closes the gaps in one that consists mostly of them. Gives
     /// back what has another number now.
     pub(super) fn tidy(&mut self, list: u32) -> Option<Vec<Moved>> {
-        let place = list as usize;
-        let found = self.lists[place].as_deref_mut().expect(GONE);
+        let found = self.lists.at_mut(list);
         if found.len() == 0 {
-            self.by_client.remove(&found.client());
-            self.lists[place] = None;
-            self.free.push(list);
+            let client = found.client();
+            self.lists.remove(&client);
             return None;
         }
         found.close_gaps(&self.key)
@@ -91,7 +68,7 @@ impl Lists {
 
     /// By ascending place.
     pub(super) fn iter(&self) -> impl Iterator<Item = &ClientList> {
-        self.lists.iter().flatten().map(AsRef::as_ref)
+        self.lists.iter()
     }
 
     /// By ascending client.
@@ -103,9 +80,6 @@ impl Lists {
 
     pub(super) fn memory_bytes(&self) -> usize {
         let lists: usize = self.iter().map(ClientList::memory_bytes).sum();
-        lists
-            + self.lists.capacity() * size_of::<usize>()
-            + self.free.capacity() * size_of::<u32>()
-            + self.by_client.capacity() * (size_of::<(ClientId, u32)>() + 1)
+        lists + self.lists.memory_bytes()
     }
 }
