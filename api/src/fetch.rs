@@ -7,11 +7,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use satpost_api_types::message_body::MessageBody;
 use satpost_api_types::messages::{Delivery, FetchMessagesResponse, SignedHead, head_bytes};
 use satpost_api_types::problem::ProblemCode;
-use satpost_domain::MessagingKey;
 use satpost_domain::limits::{
     FETCH_BYTES_MAX, FETCH_MESSAGES_DEFAULT, FETCH_MESSAGES_MAX, FETCH_WAIT_MAX,
 };
 use satpost_domain::mailbox::{GoneReason, ParkReason};
+use satpost_domain::{MessagingKey, Timestamp};
 use satpost_projections::mailbox_queue::{Places, QueueHead, QueuePage, QueuedMessage};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -78,6 +78,7 @@ pub(crate) async fn fetch(
             return Ok(Fetched::NothingCame);
         };
         if let Some(messages) = deliveries(state, &page.messages).await? {
+            let full_since = state.read_model.mailbox_queue().full_since(&mailbox);
             return Ok(Fetched::Page(FetchMessagesResponse {
                 cursor: messages
                     .last()
@@ -85,7 +86,7 @@ pub(crate) async fn fetch(
                 messages,
                 more: page.more,
                 head: signed_head(state, &mailbox, page.head),
-                full_since: full_since(state, &mailbox),
+                full_since: full_since.map(Timestamp::as_millis),
             }));
         }
         // Another device acknowledged, or a message expired: the log knows, the page does not yet.
@@ -94,11 +95,6 @@ pub(crate) async fn fetch(
     Err(ApiError::internal(
         "the body of a waiting message is not there",
     ))
-}
-
-fn full_since(state: &State, mailbox: &MessagingKey) -> Option<u64> {
-    let summary = state.read_model.mailbox_queue().summary(mailbox)?;
-    summary.full_since.map(satpost_domain::Timestamp::as_millis)
 }
 
 /// The next page; nothing when `wait` was given and ran out.

@@ -98,6 +98,13 @@ impl MailboxQueue {
         Some(queue.acknowledged().0)
     }
 
+    /// Since when messages of contacts find no room, if they find none; told with every fetch, so it
+    /// does not look through the line as [`Self::summary`] does.
+    #[must_use]
+    pub fn full_since(&self, mailbox: &MessagingKey) -> Option<Timestamp> {
+        self.queues.get(mailbox)?.full_since()
+    }
+
     /// Depth, bytes and age of a queue.
     #[must_use]
     pub fn summary(&self, mailbox: &MessagingKey) -> Option<QueueSummary> {

@@ -237,8 +237,12 @@ impl Queue {
             acknowledged: self.acknowledged,
             policy: self.policy,
             delivery_tokens: self.delivery_tokens as usize,
-            full_since: self.busy().and_then(|busy| busy.full_since),
+            full_since: self.full_since(),
         }
+    }
+
+    pub(super) fn full_since(&self) -> Option<Timestamp> {
+        self.busy()?.full_since
     }
 
     pub(super) fn add_tokens(&mut self, count: usize) {
