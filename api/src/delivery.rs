@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use satpost_api_types::messages::{SendMessageResponse, receipt_bytes};
+use satpost_api_types::messages::SendMessageResponse;
 use satpost_api_types::problem::ProblemCode;
 use satpost_commands::CommandContext;
 use satpost_commands::send_message::{self as send, AcceptedMessage, Posting};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::extract::{Sender, State};
 use crate::metrics::Admission;
 use crate::problem::{ApiError, delivery_refusal};
+use crate::receipts;
 
 /// A message as it came, signed or not, alone or in a batch.
 pub(crate) struct Item {
@@ -103,7 +104,7 @@ async fn attempt(state: &State, sender: Sender, item: &Item) -> Result<Delivered
         state.metrics.admission(admission(item, &accepted));
     }
     Ok(Delivered {
-        response: receipt(state, &item.recipient, &accepted),
+        response: receipts::accepted(state.receipt_signer.as_ref(), &item.recipient, &accepted),
         position: accepted.position,
         repeated: accepted.repeated,
     })
@@ -158,27 +159,6 @@ fn admission(item: &Item, accepted: &AcceptedMessage) -> Admission {
         Admission::Contact
     } else {
         Admission::Open
-    }
-}
-
-fn receipt(
-    state: &State,
-    recipient: &MessagingKey,
-    accepted: &AcceptedMessage,
-) -> SendMessageResponse {
-    let accepted_at = accepted.accepted_at.as_millis();
-    let expires_at = accepted.expires_at.as_millis();
-    let signed = receipt_bytes(
-        recipient.as_bytes(),
-        accepted.digest.as_bytes(),
-        accepted_at,
-        expires_at,
-    );
-    SendMessageResponse {
-        id: accepted.id.to_string(),
-        accepted_at,
-        expires_at,
-        receipt: hex::encode(state.receipt_signer.sign(&signed)),
     }
 }
 

@@ -1,13 +1,38 @@
-//! What the server signs about messages that it let go: the recipient can hold it against a server
-//! that brings one of them back.
+//! What the server signs about messages: that it took one, which its sender can hold against a server
+//! that knows nothing of it; and that it let some go, which their recipient can hold against one
+//! that brings them back.
 
 use satpost_api_types::messages::{
-    AcknowledgeMessagesResponse, DeletionScope, WipeQueueResponse, deletion_receipt_bytes,
+    AcknowledgeMessagesResponse, DeletionScope, SendMessageResponse, WipeQueueResponse,
+    deletion_receipt_bytes, receipt_bytes,
 };
+use satpost_commands::send_message::AcceptedMessage;
 use satpost_commands::wipe_queue::WipedQueue;
 use satpost_domain::{MessagingKey, Timestamp};
 
 use crate::ports::ReceiptSigner;
+
+/// The answer to the sender of a message to `recipient` that is durable.
+pub(crate) fn accepted(
+    signer: &dyn ReceiptSigner,
+    recipient: &MessagingKey,
+    accepted: &AcceptedMessage,
+) -> SendMessageResponse {
+    let accepted_at = accepted.accepted_at.as_millis();
+    let expires_at = accepted.expires_at.as_millis();
+    let signed = receipt_bytes(
+        recipient.as_bytes(),
+        accepted.digest.as_bytes(),
+        accepted_at,
+        expires_at,
+    );
+    SendMessageResponse {
+        id: accepted.id.to_string(),
+        accepted_at,
+        expires_at,
+        receipt: hex::encode(signer.sign(&signed)),
+    }
+}
 
 /// The answer to an acknowledgement of `scope` in `mailbox` that let go of `deleted` bodies. It has a
 /// receipt when it is known what was let go and when.
