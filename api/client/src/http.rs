@@ -7,6 +7,7 @@
 mod admission;
 mod call;
 mod error;
+mod event_feed;
 mod listen;
 mod message_stream;
 mod retry;
