@@ -197,27 +197,23 @@ impl Stage {
 
     /// What the operator's tool says about what was closed.
     pub(crate) fn what_was_closed_is_gone(&self) {
-        let output = Command::new(binaries().join("satpostd"))
-            .args(["erasure", "verify", "--data-dir"])
-            .arg(&self.server.data_dir)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        self.operate(&["erasure", "verify"], []);
     }
 
     /// What the operator's tool says about the projections.
     pub(crate) fn rebuilt_projections_equal_the_live_ones(&self) {
         let log = self.cluster.iter();
         let log = log.flat_map(|cluster| ["--log".to_owned(), cluster.connection()]);
+        self.operate(&["rebuild", "--check"], log);
+    }
+
+    /// Runs a tool of the operator on the data of the server; it has to succeed.
+    fn operate(&self, tool: &[&str], arguments: impl IntoIterator<Item = String>) {
         let output = Command::new(binaries().join("satpostd"))
-            .args(["rebuild", "--check", "--data-dir"])
+            .args(tool)
+            .arg("--data-dir")
             .arg(&self.server.data_dir)
-            .args(log)
+            .args(arguments)
             .output()
             .unwrap();
         assert!(
