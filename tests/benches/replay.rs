@@ -29,6 +29,7 @@ use satpost_domain::{
 };
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 use satpost_event_store::{EventStore, LogIdentity, RecordedEvent};
+use satpost_infra::bench::workload::{short, wide};
 use satpost_infra::event_log::StoredEventLog;
 use satpost_infra::snapshots::Snapshots;
 use satpost_infra::stored_event;
@@ -374,23 +375,6 @@ fn script(number: u64) -> Script {
     let mut bytes = vec![0x51, 0x20];
     bytes.extend_from_slice(&wide(16, number));
     Script::new(&bytes).expect("34 bytes are a script")
-}
-
-fn wide(kind: u8, number: u64) -> [u8; 32] {
-    let mut bytes = [kind; 32];
-    bytes[..8].copy_from_slice(&spread(number).to_be_bytes());
-    bytes
-}
-
-fn short(kind: u8, number: u64) -> [u8; 16] {
-    let mut bytes = [kind; 16];
-    bytes[..8].copy_from_slice(&spread(number).to_be_bytes());
-    bytes
-}
-
-/// Another number for each number, in no order: ids are not drawn in order either.
-const fn spread(number: u64) -> u64 {
-    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// One figure after another.

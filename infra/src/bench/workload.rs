@@ -215,6 +215,27 @@ pub fn stream_name(writer: usize) -> String {
     format!("mailbox-{writer:064x}")
 }
 
+/// 32 bytes of their own for each kind and number.
+#[must_use]
+pub fn wide(kind: u8, number: u64) -> [u8; 32] {
+    let mut bytes = [kind; 32];
+    bytes[..8].copy_from_slice(&spread(number).to_be_bytes());
+    bytes
+}
+
+/// 16 bytes of their own for each kind and number.
+#[must_use]
+pub fn short(kind: u8, number: u64) -> [u8; 16] {
+    let mut bytes = [kind; 16];
+    bytes[..8].copy_from_slice(&spread(number).to_be_bytes());
+    bytes
+}
+
+/// Another number for each number, in no order: keys and ids are not drawn in order either.
+const fn spread(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// A small generator (xorshift64): fast enough not to be measured, random enough not to be
 /// compressed, and the same for everyone.
 #[derive(Debug, Clone)]

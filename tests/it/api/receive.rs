@@ -18,7 +18,7 @@ use satpost_api_types::live::LiveDelivery;
 use satpost_api_types::messages::{SignedHead, head_bytes};
 use satpost_domain::ClientId;
 use satpost_domain::ids::parse_hex;
-use satpost_tests::http_server::HttpServer;
+use satpost_tests::http_server::{HttpServer, ServerOptions};
 
 use super::wallet::Wallet;
 
@@ -46,6 +46,22 @@ async fn send(count: u8, alice: &Wallet, bob: &Wallet, server: &HttpServer) {
         let position = sent.header("satpost-position").unwrap().parse().unwrap();
         assert!(server.read_model.wait_for(position, PATIENCE).await);
     }
+}
+
+/// A server that soon gives up a reader that takes nothing, and a recipient for whom about 11 MB wait (in
+/// base64): more than the buffers of both ends hold.
+async fn full_and_impatient() -> (HttpServer, Wallet) {
+    let server = HttpServer::start_with(ServerOptions {
+        reader_stall_max: Duration::from_secs(1),
+        ..ServerOptions::default()
+    })
+    .await;
+    let (alice, bob) = pair(&server).await;
+    for _ in 0..512 {
+        let sent = alice.message_of(&bob, vec![1; 16 * 1024]);
+        assert_eq!(sent.send(&server).await.status.as_u16(), 201);
+    }
+    (server, bob)
 }
 
 /// The server has signed the queue of `wallet` at this message.

@@ -13,6 +13,8 @@ use satpost_domain::{
     Position, RequestDigest, Revision, StreamId, Timestamp,
 };
 
+use crate::bench::workload::{short, wide};
+
 /// The client with this number, and its mailbox.
 #[derive(Clone, Copy)]
 pub(super) struct Person {
@@ -123,21 +125,4 @@ impl Person {
             recorded_at: self.at,
         }
     }
-}
-
-fn wide(kind: u8, number: u64) -> [u8; 32] {
-    let mut bytes = [kind; 32];
-    bytes[..8].copy_from_slice(&spread(number).to_be_bytes());
-    bytes
-}
-
-fn short(kind: u8, number: u64) -> [u8; 16] {
-    let mut bytes = [kind; 16];
-    bytes[..8].copy_from_slice(&spread(number).to_be_bytes());
-    bytes
-}
-
-/// Another number for each number, in no order: keys and ids are not drawn in order either.
-const fn spread(number: u64) -> u64 {
-    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::Method;
 use satpost_api_types::live::{CLOSE_NOT_REGISTERED, JSON_PROTOCOL};
@@ -13,7 +12,7 @@ use satpost_domain::mailbox::{Mailbox, MailboxCommand};
 use satpost_domain::{CommandId, MessagingKey, RequestDigest, StreamId};
 use satpost_infra::event_log::StoredEventLog;
 use satpost_infra::system::SystemIds;
-use satpost_tests::http_server::{HttpServer, ServerOptions};
+use satpost_tests::http_server::HttpServer;
 use satpost_tests::signed_request::Request;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
@@ -21,7 +20,9 @@ use tokio::time::Instant;
 
 use super::reader::{Reader, STREAM};
 use super::web_socket::Client;
-use super::{MOMENT, PATIENCE, expect, pair, send, until_metric, until_open, verify};
+use super::{
+    MOMENT, PATIENCE, expect, full_and_impatient, pair, send, until_metric, until_open, verify,
+};
 use crate::api::wallet::{Wallet, then};
 
 #[tokio::test]
@@ -188,17 +189,7 @@ async fn ends_at_once_when_the_mailbox_is_closed() {
 
 #[tokio::test]
 async fn ends_the_stream_of_a_reader_that_does_not_read() {
-    let server = HttpServer::start_with(ServerOptions {
-        reader_stall_max: Duration::from_secs(1),
-        ..ServerOptions::default()
-    })
-    .await;
-    let (alice, bob) = pair(&server).await;
-    // About 11 MB in base64: more than the buffers of both ends hold.
-    for _ in 0..512 {
-        let sent = alice.message_of(&bob, vec![1; 16 * 1024]);
-        assert_eq!(sent.send(&server).await.status.as_u16(), 201);
-    }
+    let (server, bob) = full_and_impatient().await;
     let stalled = open_and_never_read(&bob, &server).await;
     until_open("stream", 1, &server).await;
     let started = Instant::now();

@@ -12,7 +12,7 @@ use satpost_tests::signed_request::fresh;
 use tokio::time::Instant;
 
 use super::web_socket::{Client, Heard, LAST, PING};
-use super::{MOMENT, PATIENCE, pair, send, until_metric, until_open};
+use super::{MOMENT, PATIENCE, full_and_impatient, pair, send, until_metric, until_open};
 
 #[tokio::test]
 async fn never_has_more_outstanding_than_the_window_and_never_more_than_the_credit() {
@@ -100,17 +100,8 @@ async fn answers_pings_and_closes_a_socket_that_answers_none() {
 
 #[tokio::test]
 async fn ends_the_socket_of_a_client_that_takes_nothing() {
-    let server = HttpServer::start_with(ServerOptions {
-        reader_stall_max: Duration::from_secs(1),
-        ..ServerOptions::default()
-    })
-    .await;
-    let (alice, bob) = pair(&server).await;
-    // About 11 MB in base64: more than the buffers of both ends hold, but the window is smaller.
-    for _ in 0..512 {
-        let sent = alice.message_of(&bob, vec![1; 16 * 1024]);
-        assert_eq!(sent.send(&server).await.status.as_u16(), 201);
-    }
+    // The window is smaller than all that waits.
+    let (server, bob) = full_and_impatient().await;
     let mut stalled = Client::connect(&bob, JSON_PROTOCOL, &server, Some(8 * 1024)).await;
     stalled.credit(SOCKET_CREDIT_MAX as u64).await;
     let ended = tokio::time::timeout(PATIENCE, async {
