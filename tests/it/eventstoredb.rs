@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use satpost_api_types::mailboxes::StrangerPolicy;
 use satpost_api_types::messages::{AcknowledgeMessagesRequest, AcknowledgeThrough, Delivery};
 use satpost_client::http::{FetchMessages, HttpClient, HttpOptions};
 use satpost_client::keys::{IdentitySecret, MessagingSecret};
@@ -13,7 +14,6 @@ use satpost_domain::{CommandId, Position};
 use satpost_event_store::EventStore;
 use satpost_event_store::memory::MemoryEventStore;
 use satpost_eventstoredb::facade::{self, FacadeOptions};
-use satpost_tests::open_mailbox::open_to_strangers;
 use satpost_tests::process::{ServerProcess, free_address};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,10 @@ impl Phone {
             .register_client(&phone.identity, &phone.messaging)
             .await
             .unwrap();
-        open_to_strangers(url, &phone.messaging).await;
+        let opened = phone
+            .http
+            .set_stranger_policy(&phone.messaging, StrangerPolicy::Open);
+        opened.await.unwrap();
         phone
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use satpost_api_types::clients::{RegisterClientRequest, RotateMessagingKeyRequest};
-use satpost_api_types::mailboxes::{SetStrangerPolicyRequest, StrangerPolicy};
+use satpost_api_types::mailboxes::StrangerPolicy;
 use satpost_api_types::messages::{FetchMessagesResponse, SendMessageResponse};
 use satpost_tests::process::ServerProcess;
 use satpost_tests::signed_request::{Answer, Request, RequestKey};
@@ -46,11 +46,7 @@ impl Stage {
             })
             .proven_by(messaging);
         assert_eq!(self.send(&request).await.status.as_u16(), 201);
-        let open = Request::command(Method::PUT, "/v1/policy", messaging).json(
-            &SetStrangerPolicyRequest {
-                strangers: StrangerPolicy::Open,
-            },
-        );
+        let open = Request::stranger_policy(messaging, StrangerPolicy::Open);
         self.send(&open).await.expect_empty(204);
     }
 

@@ -12,7 +12,9 @@ use bitcoincore_rpc::RpcApi as _;
 use satpost_commands::ports::Clock as _;
 use satpost_infra::bitcoind::{CoreRpc, NodeConfig};
 use satpost_infra::system::SystemClock;
+use satpost_tests::mortal_log::MortalLog;
 use satpost_tests::node::RegtestNode;
+use satpost_tests::random::Random;
 
 use crate::relay::Relay;
 use crate::server::{Server, config, empty_log};
@@ -20,7 +22,7 @@ use crate::spend::spend;
 
 mod broken;
 
-use broken::{DyingLog, SilentNode};
+use broken::SilentNode;
 
 /// Rounds in CI; a run by hand makes more.
 const ROUNDS: u64 = 30;
@@ -34,36 +36,19 @@ fn setting(name: &str, default: u64) -> u64 {
     text.map_or(default, |text| text.parse().expect("it is a number"))
 }
 
-/// SplitMix64: small, and the same everywhere.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    #[expect(clippy::print_stderr, reason = "a failure is replayed by its seed")]
-    pub(crate) fn thrown() -> Self {
-        let seed = setting("SATPOST_CHAIN_SEED", SystemClock.now().as_millis());
-        eprintln!("replay with SATPOST_CHAIN_SEED={seed}");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to `below` - 1.
-    pub(crate) fn below(&mut self, below: u64) -> u64 {
-        self.next() % below
-    }
+/// What happens comes from this; it says how to replay it.
+#[expect(clippy::print_stderr, reason = "a failure is replayed by its seed")]
+pub(crate) fn thrown_dice() -> Random {
+    let seed = setting("SATPOST_CHAIN_SEED", SystemClock.now().as_millis());
+    eprintln!("replay with SATPOST_CHAIN_SEED={seed}");
+    Random::new(seed)
 }
 
 /// A node with enough coins for a long run, and the addresses that are watched.
 struct World {
     node: RegtestNode,
     watched: Vec<Address>,
-    dice: Dice,
+    dice: Random,
 }
 
 impl World {
@@ -76,7 +61,7 @@ impl World {
         Self {
             node,
             watched,
-            dice: Dice::thrown(),
+            dice: thrown_dice(),
         }
     }
 
@@ -87,13 +72,13 @@ impl World {
     }
 
     fn address(&mut self) -> Address {
-        let at = self.dice.below(self.watched.len() as u64) as usize;
+        let at = self.dice.number_below(self.watched.len() as u64) as usize;
         self.watched[at].clone()
     }
 
     /// One thing happens at the node.
     fn happen(&mut self) {
-        match self.dice.below(10) {
+        match self.dice.number_below(10) {
             0..=2 => self.pay(),
             3 => self.replace(),
             4 => self.replace_in_block(),
@@ -170,20 +155,20 @@ impl World {
 
     /// The last blocks become stale; sometimes the old branch comes back.
     fn reorganise(&mut self, least: u64, most: u64) {
-        let depth = least + self.dice.below(most - least + 1);
+        let depth = least + self.dice.number_below(most - least + 1);
         let height = self.node.height();
         // A power cut may have taken many blocks away.
         let depth = depth.min(height.saturating_sub(105)).max(1);
         let stale = self.node.rpc().get_block_hash(height - depth + 1).unwrap();
         self.node.invalidate_block(&stale);
-        for _ in 0..self.dice.below(depth + 2) {
-            if self.dice.below(2) == 0 {
+        for _ in 0..self.dice.number_below(depth + 2) {
+            if self.dice.number_below(2) == 0 {
                 self.node.generate_block(&[]);
             } else {
                 self.node.mine(1);
             }
         }
-        if self.dice.below(3) == 0 {
+        if self.dice.number_below(3) == 0 {
             self.node.reconsider_block(&stale);
         } else if self.node.height() < height {
             self.node.mine((height - self.node.height()) as usize);
@@ -226,8 +211,8 @@ async fn says_what_the_node_says_after_every_round_of_loss_restart_and_reorganis
     world.watch(&server).await;
 
     for round in 0..rounds {
-        let trouble = world.dice.below(12);
-        let every = 1 + world.dice.below(4) as usize;
+        let trouble = world.dice.number_below(12);
+        let every = 1 + world.dice.number_below(4) as usize;
         match trouble {
             0 | 1 => relays.iter().for_each(|relay| relay.lose_every(every)),
             2 => relays.iter().for_each(|relay| relay.double_every(every)),
@@ -248,7 +233,7 @@ async fn says_what_the_node_says_after_every_round_of_loss_restart_and_reorganis
             8 if round % 5 == 0 => world.reorganise(20, 40),
             _ => {}
         }
-        for _ in 0..1 + world.dice.below(6) {
+        for _ in 0..1 + world.dice.number_below(6) {
             world.happen();
         }
         node.fall_silent(false);
@@ -274,11 +259,11 @@ async fn misses_and_doubles_nothing_wherever_it_is_killed() {
 
     let mut died = 0;
     for _ in 0..kills {
-        let at = 1 + world.dice.below(5);
-        let after = world.dice.below(2) == 0;
-        let dying = Arc::new(DyingLog::new(log.clone(), at, after));
+        let at = 1 + world.dice.number_below(5);
+        let after = world.dice.number_below(2) == 0;
+        let dying = Arc::new(MortalLog::new(log.clone(), at, after));
         let server = Server::start_over(config.clone(), log.clone(), dying.clone(), rpc(&config));
-        for _ in 0..1 + world.dice.below(4) {
+        for _ in 0..1 + world.dice.number_below(4) {
             world.happen();
         }
         let death = tokio::time::timeout(Duration::from_secs(1), dying.death());

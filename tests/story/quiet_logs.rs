@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use satpost_api_types::clients::RegisterClientRequest;
+use satpost_api_types::mailboxes::StrangerPolicy;
 use satpost_api_types::push::SetPushTargetRequest;
 use satpost_commands::ports::Clock as _;
 use satpost_domain::hash::sha256;
@@ -112,8 +113,7 @@ fn known_requests(stage: &Stage, secrets: &mut Secrets) {
         })
         .proven_by(&messaging);
     assert_eq!(send(stage, &register, secrets), 201);
-    let open = json!({ "strangers": "open" });
-    let open = Request::command(Method::PUT, "/v1/policy", &messaging).json(&open);
+    let open = Request::stranger_policy(&messaging, StrangerPolicy::Open);
     assert_eq!(send(stage, &open, secrets), 204);
     let watch = json!({ "addresses": [ADDRESS] });
     let watch = Request::command(Method::POST, "/v1/addresses", &identity).json(&watch);

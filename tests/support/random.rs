@@ -1,4 +1,4 @@
-//! Numbers that look random and come from a seed alone, so that a round can be run again.
+//! Numbers that look random and come from a seed alone, so that a test can be run again.
 
 /// A generator of 64-bit numbers (SplitMix64).
 #[derive(Debug, Clone)]
@@ -7,7 +7,7 @@ pub struct Random(u64);
 impl Random {
     /// The same seed gives the same numbers.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -23,7 +23,12 @@ impl Random {
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).expect("bounds are small");
-        usize::try_from(self.number() % bound).expect("the bound was a usize")
+        usize::try_from(self.number_below(bound)).expect("the bound was a usize")
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn number_below(&mut self, bound: u64) -> u64 {
+        self.number() % bound
     }
 
     /// True in one of `times` cases.

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use satpost_api_types::mailboxes::{SetStrangerPolicyRequest, StrangerPolicy};
 use satpost_api_types::problem::{Problem, ProblemCode};
 use satpost_api_types::signature::{CoveredRequest, SignatureParameters, content_digest};
 use satpost_commands::ports::Clock as _;
@@ -106,6 +107,13 @@ impl<'k> Request<'k> {
             idempotency_key: Some(fresh()),
             ..Self::query(path, key)
         }
+    }
+
+    /// Says what becomes of messages of strangers in the mailbox of `messaging`.
+    #[must_use]
+    pub fn stranger_policy(messaging: &'k RequestKey, strangers: StrangerPolicy) -> Self {
+        Self::command(Method::PUT, "/v1/policy", messaging)
+            .json(&SetStrangerPolicyRequest { strangers })
     }
 
     /// With a JSON body.

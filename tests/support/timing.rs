@@ -69,40 +69,24 @@ fn moments(values: &[f64]) -> (f64, f64) {
     (mean, squares / (count - 1.0))
 }
 
-/// A source of turns that a test can repeat (SplitMix64).
-#[derive(Debug, Clone)]
-pub struct Turns(u64);
-
-impl Turns {
-    /// The turns of a seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number below `bound`.
-    pub const fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// Times around 1000 with a spread of 100, every hundredth ten times as long; those of the second
     /// kind take `more`.
     fn measured(count: u64, more: f64) -> Vec<Measurement> {
-        let mut turns = Turns::new(7);
+        let mut turns = Random::new(7);
         (0..count)
             .map(|_| {
-                let second = turns.below(2) == 1;
-                let slow = if turns.below(100) == 0 { 10.0 } else { 1.0 };
-                let time = (950 + turns.below(101)) as f64 * slow;
+                let second = turns.number_below(2) == 1;
+                let slow = if turns.number_below(100) == 0 {
+                    10.0
+                } else {
+                    1.0
+                };
+                let time = (950 + turns.number_below(101)) as f64 * slow;
                 Measurement {
                     second,
                     time: if second { time + more } else { time },

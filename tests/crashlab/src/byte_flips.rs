@@ -11,10 +11,10 @@ use satpost_commands::ports::Expected;
 use satpost_domain::{EventId, PayloadId, StreamId};
 use satpost_event_store::NewStoredEvent;
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions, OpenError};
+use satpost_tests::random::Random;
 
 use crate::history::{Attempt, History, Outcome};
 use crate::progress::Progress;
-use crate::random::Random;
 use crate::report::Report;
 use crate::simulated_disk::{Dishonesty, SimulatedDisk, Survival};
 

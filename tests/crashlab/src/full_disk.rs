@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use satpost_api_types::mailboxes::StrangerPolicy;
 use satpost_api_types::messages::{AcknowledgeMessagesRequest, AcknowledgeThrough};
 use satpost_api_types::problem::ProblemCode;
 use satpost_client::http::{CallError, FetchMessages, HttpClient};
 use satpost_client::keys::{IdentitySecret, MessagingSecret};
 use satpost_domain::CommandId;
-use satpost_tests::open_mailbox::open_to_strangers;
 use satpost_tests::process::{ServerProcess, without_rate_limits};
 
 use crate::kills::sender::{body, http, seed};
@@ -73,7 +73,8 @@ impl Pair {
             let identity = IdentitySecret::derive(&seed);
             let messaging = MessagingSecret::derive(&seed, 0);
             http.register_client(&identity, &messaging).await?;
-            open_to_strangers(url, &messaging).await;
+            http.set_stranger_policy(&messaging, StrangerPolicy::Open)
+                .await?;
             (sender, recipient) = (Some(identity), Some(messaging));
         }
         Ok(Self {

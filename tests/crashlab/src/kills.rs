@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use satpost_tests::process::{ServerProcess, binaries, without_rate_limits};
+use satpost_tests::random::Random;
 use tokio::task::JoinHandle;
 
 use self::history::{Inbox, Sent};
 use self::recipient::Recipient;
 use self::sender::Sender;
 use crate::progress::Progress;
-use crate::random::Random;
 use crate::report::Report;
 
 mod history;

@@ -25,7 +25,6 @@ pub mod kills;
 mod mount;
 pub mod power_cuts;
 mod progress;
-pub mod random;
 pub mod report;
 pub mod simulated_disk;
 pub mod storage_operations;

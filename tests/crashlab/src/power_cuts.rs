@@ -10,11 +10,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
+use satpost_tests::random::Random;
 
 use crate::history::History;
 use crate::mount::{Mount, command, missing};
 use crate::progress::Progress;
-use crate::random::Random;
 use crate::report::Report;
 use crate::writer::{self, WriterProcess};
 

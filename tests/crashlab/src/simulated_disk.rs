@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use satpost_event_store::storage::{Access, Storage, StorageFile};
+use satpost_tests::random::Random;
 
 use self::machine::Machine;
-use crate::random::Random;
 
 mod contents;
 mod machine;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use satpost_tests::process::{ServerProcess, without_rate_limits};
+use satpost_tests::random::Random;
 
 use crate::kills::Clients;
 use crate::mount::is_there;
 use crate::progress::Progress;
-use crate::random::Random;
 use crate::report::Report;
 
 /// The calls that fail, with what they answer, and whether the log can go on after one.

@@ -17,11 +17,11 @@ use satpost_domain::{EventId, PayloadId, Position, Revision, StreamId};
 use satpost_event_store::embedded::{EmbeddedEventStore, EmbeddedOptions};
 use satpost_event_store::storage::{Access, Disk, Storage, StorageFile};
 use satpost_event_store::{EventStore as _, NewStoredEvent};
+use satpost_tests::random::Random;
 
 use crate::history::{Attempt, History, Outcome};
 use crate::mount::command;
 use crate::power_cuts::Options;
-use crate::random::Random;
 
 /// How many appends are under way at once, each to a stream of its own.
 const STREAMS: u64 = 4;

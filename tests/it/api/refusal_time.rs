@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use satpost_api_types::mailboxes::{DeliveryTokenUse, StrangerPolicy};
 use satpost_tests::http_server::{HttpServer, ServerOptions};
+use satpost_tests::random::Random;
 use satpost_tests::signed_request::fresh;
-use satpost_tests::timing::{Measurement, T_MAX, Turns, largest_t};
+use satpost_tests::timing::{Measurement, T_MAX, largest_t};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -42,8 +43,8 @@ struct Kind<'s> {
 
 impl Kind<'_> {
     /// The bytes of one request; as long as those of the other kinds.
-    fn request(&self, turns: &mut Turns) -> Vec<u8> {
-        let recipient = turns.below(self.recipients.len() as u64);
+    fn request(&self, turns: &mut Random) -> Vec<u8> {
+        let recipient = turns.number_below(self.recipients.len() as u64);
         let recipient = &self.recipients[usize::try_from(recipient).unwrap()];
         let token = self.token.as_ref();
         let token = token.map_or_else(String::new, |token| format!("delivery-token: {token}\r\n"));
@@ -83,10 +84,10 @@ async fn measure(kinds: [&Kind<'_>; 2], seed: u64, until: Instant) -> Vec<Measur
         stream.set_nodelay(true).unwrap();
         streams.push(stream);
     }
-    let mut turns = Turns::new(seed);
+    let mut turns = Random::new(seed);
     let mut measurements = Vec::new();
     while Instant::now() < until {
-        let second = turns.below(2) == 1;
+        let second = turns.number_below(2) == 1;
         let request = kinds[usize::from(second)].request(&mut turns);
         let took = ask(&mut streams[usize::from(second)], &request).await;
         measurements.push(Measurement {

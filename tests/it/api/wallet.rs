@@ -4,8 +4,7 @@ use reqwest::Method;
 use satpost_api_types::addresses::{WatchAddressesRequest, WatchEntry};
 use satpost_api_types::clients::RegisterClientRequest;
 use satpost_api_types::mailboxes::{
-    AddDeliveryTokensRequest, DeliveryTokenUse, NewDeliveryToken, SetStrangerPolicyRequest,
-    StrangerPolicy,
+    AddDeliveryTokensRequest, DeliveryTokenUse, NewDeliveryToken, StrangerPolicy,
 };
 use satpost_api_types::messages::{
     AcknowledgeMessagesRequest, AcknowledgeThrough, FetchMessagesResponse, SendMessageResponse,
@@ -76,8 +75,7 @@ impl Wallet {
 
     /// Says what becomes of messages of strangers.
     pub(crate) async fn set_policy(&self, strangers: StrangerPolicy, server: &HttpServer) {
-        let request = SetStrangerPolicyRequest { strangers };
-        let set = Request::command(Method::PUT, "/v1/policy", &self.messaging).json(&request);
+        let set = Request::stranger_policy(&self.messaging, strangers);
         set.send(server).await.expect_empty(204);
     }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use satpost_api_types::clients::RegisterClientRequest;
-use satpost_api_types::mailboxes::{SetStrangerPolicyRequest, StrangerPolicy};
+use satpost_api_types::mailboxes::StrangerPolicy;
 use satpost_api_types::service::InfoResponse;
 use satpost_domain::ids::parse_hex;
 use satpost_domain::{ClientId, Position};
+use satpost_tests::random::Random;
 use satpost_tests::signed_request::{Answer, Request, RequestKey};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -63,11 +64,7 @@ impl Connection {
             .proven_by(messaging);
         let (_, answer) = self.ask_until_known(&request).await;
         assert_eq!(answer.status.as_u16(), 201, "{}", answer.text());
-        let open = Request::command(Method::PUT, "/v1/policy", messaging).json(
-            &SetStrangerPolicyRequest {
-                strangers: StrangerPolicy::Open,
-            },
-        );
+        let open = Request::stranger_policy(messaging, StrangerPolicy::Open);
         let (_, answer) = self.ask_until_known(&open).await;
         answer.expect_empty(204);
     }
@@ -153,25 +150,7 @@ impl Connection {
     }
 }
 
-/// Numbers that look random and come from a seed alone (SplitMix64).
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(round: u64, client: u64) -> Self {
-        Self((round << 32) | (client << 16))
-    }
-
-    /// A number below `bound`, which is not 0.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let bound = u64::try_from(bound).expect("bounds are small");
-        usize::try_from((mixed ^ (mixed >> 31)) % bound).expect("the bound was a usize")
-    }
-
-    pub(super) fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
+/// What a client does in a round comes from this.
+pub(super) fn dice(round: u64, client: u64) -> Random {
+    Random::new((round << 32) | (client << 16))
 }

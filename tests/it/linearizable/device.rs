@@ -13,10 +13,11 @@ use satpost_api_types::problem::ProblemCode as Code;
 use satpost_domain::MessagingKey;
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::ChainHash;
+use satpost_tests::random::Random;
 use satpost_tests::signed_request::{Request, RequestKey};
 use serde::Deserialize;
 
-use super::connection::{Connection, Dice};
+use super::connection::{Connection, dice};
 use super::history::{Delivered, Fetch, History, Part, Said, Settle};
 use super::sender::tag;
 
@@ -50,7 +51,7 @@ struct Head {
 pub(super) struct Device {
     connection: Arc<Connection>,
     queue: Arc<RequestKey>,
-    dice: Dice,
+    dice: Random,
     history: History,
 }
 
@@ -64,7 +65,7 @@ impl Device {
         Self {
             connection: Arc::clone(connection),
             queue: Arc::clone(queue),
-            dice: Dice::new(round, 200 + number),
+            dice: dice(round, 200 + number),
             history: History::new(MessagingKey::new(queue.bytes()).unwrap()),
         }
     }

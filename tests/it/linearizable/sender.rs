@@ -6,9 +6,10 @@ use reqwest::Method;
 use satpost_api_types::messages::{SendMessageResponse, receipt_bytes};
 use satpost_domain::MessagingKey;
 use satpost_domain::hash::sha256;
+use satpost_tests::random::Random;
 use satpost_tests::signed_request::{Answer, Request, RequestKey};
 
-use super::connection::{Connection, Dice};
+use super::connection::{Connection, dice};
 use super::history::{History, Send, Span, Tag};
 
 /// The smallest size of a message, in bytes.
@@ -19,7 +20,7 @@ pub(super) struct Sender {
     queue: Arc<RequestKey>,
     identity: RequestKey,
     number: u64,
-    dice: Dice,
+    dice: Random,
     history: History,
 }
 
@@ -61,7 +62,7 @@ impl Sender {
             queue: Arc::clone(queue),
             identity,
             number,
-            dice: Dice::new(round, 100 + number),
+            dice: dice(round, 100 + number),
             history: History::new(recipient.unwrap()),
         }
     }

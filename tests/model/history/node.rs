@@ -17,6 +17,7 @@ use bitcoin::{
 use satpost_domain::chain::{BlockRef, OutPoint};
 use satpost_domain::ids::{BlockHash, ScriptHash, Txid};
 use satpost_domain::script::Script;
+use satpost_tests::random::Random;
 
 mod answers;
 
@@ -116,7 +117,7 @@ pub(super) struct Inner {
     pub(super) pruned_below: usize,
     outputs: HashMap<OutPoint, TxOut>,
     made: u32,
-    dice: u64,
+    dice: Random,
 }
 
 impl Inner {
@@ -155,13 +156,6 @@ impl Inner {
             }
         }
         unspent
-    }
-
-    fn next_dice(&mut self) -> u64 {
-        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.dice ^ (self.dice >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 
     // ---- the mempool --------------------------------------------------------------------------
@@ -370,7 +364,7 @@ impl PastNode {
             pruned_below: 0,
             outputs: HashMap::new(),
             made: 0,
-            dice: kind.seed,
+            dice: Random::new(kind.seed),
         };
         let genesis = genesis_block(bitcoin::Network::Regtest);
         let nothing = BlockHash::new([0; 32]);
@@ -387,7 +381,7 @@ impl PastNode {
 
     /// Some calls take a while, before or after the moment of which they tell.
     async fn dally(&self) {
-        let dice = self.inner().next_dice();
+        let dice = self.inner().dice.number();
         if dice.is_multiple_of(6) {
             tokio::time::sleep(Duration::from_millis(dice >> 32 & 7)).await;
         } else {

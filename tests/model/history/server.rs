@@ -3,23 +3,20 @@
 //! once a second, because nothing is announced here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use prometheus::Registry;
 use satpost_commands::Handler;
-use satpost_commands::ports::{
-    Appended, Clock, EventLog, Expected, IdSource, LogError, NewEvent, StreamPage,
-};
+use satpost_commands::ports::{Clock, EventLog as _, IdSource};
 use satpost_domain::chain::{Chain, ChainEvent};
 use satpost_domain::network::Network;
-use satpost_domain::{Event, EventId, PayloadId, Position, Revision, StreamId};
+use satpost_domain::{Event, EventId, Revision, StreamId};
 use satpost_infra::bitcoind::backfill::{BackfillMetrics, Backfiller, LiveJoin};
 use satpost_infra::bitcoind::{self, NodeAuth, NodeConfig, NodeMetrics, NodeStatus};
 use satpost_infra::event_log::StoredEventLog;
 use satpost_projections::{ReadModel, runner};
-use tokio::sync::{Notify, watch};
+use satpost_tests::mortal_log::MortalLog;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,68 +25,6 @@ use super::node::PastNode;
 const PAUSE: Duration = Duration::from_millis(20);
 /// Shallow, so that milestones are passed and taken back.
 const FINAL_DEPTH: u32 = 6;
-
-/// A log at which the server dies: an append that is told to never returns.
-pub(super) struct MortalLog {
-    log: StoredEventLog,
-    /// How many appends are left; 0 is no end.
-    left: AtomicU64,
-    /// The append is stored before the server dies.
-    stores: bool,
-    death: Notify,
-}
-
-impl MortalLog {
-    pub(super) fn new(log: StoredEventLog, appends: u64, stores: bool) -> Self {
-        Self {
-            log,
-            left: AtomicU64::new(appends),
-            stores,
-            death: Notify::new(),
-        }
-    }
-
-    async fn die(&self) {
-        self.death.notify_one();
-        std::future::pending::<()>().await;
-    }
-}
-
-#[async_trait]
-impl EventLog for MortalLog {
-    async fn append(
-        &self,
-        stream: &StreamId,
-        expected: Expected,
-        events: Vec<NewEvent>,
-        erase: Vec<PayloadId>,
-    ) -> Result<Appended, LogError> {
-        let dies = self.left.fetch_sub(1, Ordering::Relaxed) == 1;
-        if dies && !self.stores {
-            self.die().await;
-        }
-        tokio::task::yield_now().await;
-        let appended = EventLog::append(&self.log, stream, expected, events, erase).await;
-        tokio::task::yield_now().await;
-        if dies {
-            self.die().await;
-        }
-        appended
-    }
-
-    async fn read(
-        &self,
-        stream: &StreamId,
-        from: Revision,
-        max: usize,
-    ) -> Result<StreamPage, LogError> {
-        EventLog::read(&self.log, stream, from, max).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        EventLog::head(&self.log).await
-    }
-}
 
 pub(super) struct Server {
     pub(super) handler: Handler,
@@ -106,7 +41,7 @@ impl Server {
         read_model: ReadModel,
         (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>),
     ) -> Self {
-        let log = writer.log.clone();
+        let log = writer.log().clone();
         let writer = Arc::new(writer);
         let handler = Handler::new(Arc::clone(&writer) as _, clock, ids);
         let read_model = Arc::new(read_model);
@@ -147,7 +82,7 @@ impl Server {
 
     /// Waits until it dies at an append.
     pub(super) async fn death(&self) {
-        self.writer.death.notified().await;
+        self.writer.death().await;
     }
 
     /// Ends at once, wherever it is.
@@ -162,7 +97,7 @@ impl Server {
     }
 
     pub(super) fn log(&self) -> &StoredEventLog {
-        &self.writer.log
+        self.writer.log()
     }
 
     /// Everything in the log of the chain, with its ids.

@@ -19,9 +19,10 @@ use satpost_infra::event_log::StoredEventLog;
 use satpost_projections::read_model::ProjectionSnapshot;
 use satpost_projections::watched_scripts::HistoryWish;
 use satpost_projections::{ReadModel, runner};
+use satpost_tests::mortal_log::MortalLog;
 
 use super::node::{Kind, OURS, PastNode, script};
-use super::server::{MortalLog, Server};
+use super::server::Server;
 use super::{Death, Happening, truth};
 use crate::watcher::world::assert_lawful;
 

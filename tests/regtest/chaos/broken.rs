@@ -1,80 +1,12 @@
-//! A log at which a server dies, and a node that falls silent.
+//! A node that falls silent.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bitcoin::{Block, Transaction};
-use satpost_commands::ports::{Appended, EventLog, Expected, LogError, NewEvent, StreamPage};
 use satpost_domain::ids::{BlockHash, Txid};
-use satpost_domain::{PayloadId, Position, Revision, StreamId};
 use satpost_infra::bitcoind::CoreRpc;
 use satpost_infra::bitcoind::rpc::{MempoolSnapshot, NodeInfo, NodeRpc, Publication, RpcError};
-use satpost_infra::event_log::StoredEventLog;
-use tokio::sync::Notify;
-
-/// A log whose nth append never returns: the server is dead right before it or right after it.
-pub(super) struct DyingLog {
-    log: StoredEventLog,
-    left: AtomicU64,
-    after: bool,
-    died: Notify,
-}
-
-impl DyingLog {
-    /// Dies at append number `at`, after it is durable or before.
-    pub(super) fn new(log: StoredEventLog, at: u64, after: bool) -> Self {
-        Self {
-            log,
-            left: AtomicU64::new(at),
-            after,
-            died: Notify::new(),
-        }
-    }
-
-    /// Waits until the server is dead.
-    pub(super) async fn death(&self) {
-        self.died.notified().await;
-    }
-
-    async fn die(&self) {
-        self.died.notify_one();
-        std::future::pending::<()>().await;
-    }
-}
-
-#[async_trait]
-impl EventLog for DyingLog {
-    async fn append(
-        &self,
-        stream: &StreamId,
-        expected: Expected,
-        events: Vec<NewEvent>,
-        erase: Vec<PayloadId>,
-    ) -> Result<Appended, LogError> {
-        let dies = self.left.fetch_sub(1, Ordering::Relaxed) == 1;
-        if dies && !self.after {
-            self.die().await;
-        }
-        let appended = EventLog::append(&self.log, stream, expected, events, erase).await;
-        if dies {
-            self.die().await;
-        }
-        appended
-    }
-
-    async fn read(
-        &self,
-        stream: &StreamId,
-        from: Revision,
-        max: usize,
-    ) -> Result<StreamPage, LogError> {
-        EventLog::read(&self.log, stream, from, max).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        EventLog::head(&self.log).await
-    }
-}
 
 /// A node that gives no answer while it is told so.
 pub(super) struct SilentNode {

@@ -14,7 +14,7 @@ use satpost_client::wallet::{NewWallet, Wallet, WalletOptions};
 use satpost_tests::process::ServerProcess;
 
 use super::*;
-use crate::chaos::Dice;
+use crate::chaos::thrown_dice;
 use crate::spend::keep;
 
 /// So many kills during a back-fill there are; one that comes too late or too early does not count.
@@ -117,7 +117,7 @@ async fn is_complete_and_right_after_a_kill_of_the_process_at_any_moment() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = server(folder.path(), &node);
     let mut wallet = wallet(folder.path(), &server).await;
-    let mut dice = Dice::thrown();
+    let mut dice = thrown_dice();
     let mut kills = 0;
     for address in &addresses {
         // One more address waits for its history, while that of others may be half read.
@@ -125,7 +125,7 @@ async fn is_complete_and_right_after_a_kill_of_the_process_at_any_moment() {
         if kills == KILLS {
             continue;
         }
-        let moment = Duration::from_millis(dice.below(LATEST_KILL_MILLIS));
+        let moment = Duration::from_millis(dice.number_below(LATEST_KILL_MILLIS));
         tokio::time::sleep(moment).await;
         server.kill();
         kills += usize::from(is_reading(folder.path()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use satpost_api_types::mailboxes::StrangerPolicy;
 use satpost_api_types::messages::{
     AcknowledgeMessagesRequest, AcknowledgeThrough, Delivery, FetchMessagesResponse,
 };
@@ -14,7 +15,6 @@ use satpost_domain::MessagingKey;
 use satpost_domain::hash::sha256;
 use satpost_domain::ids::ChainHash;
 use satpost_domain::mailbox::{chain_start, extend_chain};
-use satpost_tests::open_mailbox::open_to_strangers;
 
 use super::history::{Inbox, Received, Tag};
 use super::sender::{http, is_final, seed};
@@ -43,7 +43,9 @@ impl Recipient {
         http.register_client(&IdentitySecret::derive(&seed), &messaging)
             .await
             .expect("the server takes a new client");
-        open_to_strangers(url, &messaging).await;
+        http.set_stranger_policy(&messaging, StrangerPolicy::Open)
+            .await
+            .expect("the server lets strangers in");
         let chains = BTreeMap::from([(0, chain_start(&messaging.public()))]);
         let inbox = Inbox {
             recipient: number,

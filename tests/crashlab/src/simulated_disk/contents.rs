@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use satpost_tests::random::Random;
+
 use super::{SECTOR_BYTES, Survival};
-use crate::random::Random;
 
 /// A change that is not durable yet.
 #[derive(Clone)]

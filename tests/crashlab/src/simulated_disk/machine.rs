@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use satpost_tests::random::Random;
+
 use super::contents::Contents;
 use super::{Dishonesty, EIO, ENOSPC, Failure, Kind, Operation, Survival};
-use crate::random::Random;
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use satpost_domain::{EventId, PayloadId, StreamId};
 use satpost_event_store::NewStoredEvent;
-
-use crate::random::Random;
+use satpost_tests::random::Random;
 
 /// One append of the script, but for the place it expects.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use satpost_api_types::live::{ClientFrame, JSON_PROTOCOL, LiveDelivery, ServerFrame};
 use satpost_tests::http_server::HttpServer;
+use satpost_tests::random::Random;
 use satpost_tests::signed_request::fresh;
 use tokio::time::timeout;
 
@@ -22,19 +23,6 @@ const CUTS: u32 = 10;
 const SHORT: Duration = Duration::from_millis(200);
 /// What the cuts are drawn from; a run with the same number cuts at the same counts.
 const SEED: u64 = 0x5a7_9057;
-
-/// Numbers that look random (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// What a client has on its disk.
 #[derive(Default)]
@@ -74,13 +62,13 @@ async fn a_stream_that_is_cut_anywhere_delivers_every_message_once_and_in_order(
     let server = HttpServer::start().await;
     let (alice, bob) = pair(&server).await;
     let receive = async {
-        let (mut dice, mut store) = (Dice(SEED), Store::default());
+        let (mut dice, mut store) = (Random::new(SEED), Store::default());
         let mut round = 0;
         while store.bodies.len() < usize::from(MESSAGES) {
             let mut reader = Reader::open(&bob, &server).await;
             // The last connection lives as long as it takes.
             let mut left = if round < CUTS {
-                dice.below(12)
+                dice.number_below(12)
             } else {
                 u64::MAX
             };
@@ -93,7 +81,7 @@ async fn a_stream_that_is_cut_anywhere_delivers_every_message_once_and_in_order(
                     left -= 1;
                 }
                 // Often the connection is cut before what is stored is acknowledged.
-                if dice.below(3) == 0
+                if dice.number_below(3) == 0
                     && let Some(last) = &store.last
                 {
                     let ack = bob.acknowledge(last.message.seq, &last.message.chain);
@@ -115,13 +103,13 @@ async fn a_socket_that_is_cut_anywhere_delivers_every_message_once_and_in_order(
     let server = HttpServer::start().await;
     let (alice, bob) = pair(&server).await;
     let receive = async {
-        let (mut dice, mut store) = (Dice(SEED + 1), Store::default());
+        let (mut dice, mut store) = (Random::new(SEED + 1), Store::default());
         let mut round = 0;
         while store.bodies.len() < usize::from(MESSAGES) {
             let mut client = Client::open(&bob, JSON_PROTOCOL, &server).await;
             client.credit(256).await;
             let mut left = if round < CUTS {
-                dice.below(12)
+                dice.number_below(12)
             } else {
                 u64::MAX
             };
@@ -136,7 +124,7 @@ async fn a_socket_that_is_cut_anywhere_delivers_every_message_once_and_in_order(
                     store.store(told);
                     left -= 1;
                 }
-                if dice.below(3) == 0
+                if dice.number_below(3) == 0
                     && let Some(last) = &store.last
                 {
                     let ack = ClientFrame::Ack {
